@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultline/kernel.h: workload kernels as the harness calls them.
+ *
+ * A kernel is a loop over allocations.  Its text is in faultline/kernels/, one
+ * header each; module.h compiles it into every strategy, once for each
+ * combination of size, residence and mode that is listed there.
+ *
+ * Residence: where the cursor lives.  "register": a local copy for the whole
+ * kernel, what a compiler with reserved registers does.  "memory": loaded and
+ * stored through the region at each allocation, what C callers do.
+ *
+ * Mode: why the kernel runs.
+ *   timed    nothing but the work; checks a sample of objects afterwards
+ *   planted  timed, with one dependent multiplication more per allocation: the
+ *            known slowdown that every campaign must be able to see
+ *   verify   logs every object, fills it, and reads all of it back when its
+ *            region dies
+ *   latency  times allocations one by one and keeps those behind which the
+ *            slow path ran
+ *   account  touches every page an object covers and calls back for a census
+ *            every so many events
+ *
+ * Every kernel returns a checksum that depends on its parameters and inputs
+ * and on nothing else: not on the strategy, the addresses or the mode.
+ */
+#ifndef FL_KERNEL_H
+#define FL_KERNEL_H
+
+#include <stdint.h>
+
+#include "faultline/strategy.h"
+
+enum fl_residence { FL_REGISTER, FL_MEMORY };
+
+enum fl_mode { FL_TIMED, FL_PLANTED, FL_VERIFY, FL_LATENCY, FL_ACCOUNT };
+
+/* One logged object of a verify run. */
+struct fl_logged {
+	char *object;
+	uint64_t bytes;		/* as asked for */
+	uint64_t used;		/* of these the kernel wrote itself */
+	uint64_t first_word;
+	uint32_t prev;		/* index of the region's previous entry, + 1 */
+};
+
+/*
+ * Where latency mode puts what it measures.  Implemented by the harness; the
+ * call is made only for allocations that took the slow path.
+ */
+struct fl_latency_sink {
+	void (*add)(struct fl_latency_sink *sink, uint64_t ticks);
+};
+
+/* Called by account mode; @event is the number of events done so far. */
+struct fl_census_sink {
+	void (*take)(struct fl_census_sink *sink, uint64_t event);
+	uint64_t every;		/* events between calls, > 0 */
+};
+
+/*
+ * A batch.  Input arrays are owned by the caller, read-only, and valid
+ * throughout.
+ */
+struct fl_batch {
+	struct fl_heap *heap;
+	struct fl_region *region;	/* empty; kernels that make their own
+					   regions ignore it */
+	uint64_t nr_lifetimes;		/* region lifetimes, or passes */
+	uint64_t nr_objects;		/* per lifetime */
+	const uint16_t *sizes16;	/* mix: nr_sizes sizes, a power of two */
+	const uint32_t *sizes32;	/* straddle: the same */
+	uint64_t nr_sizes;
+	const uint32_t *program;	/* nest, replay: see faultline/program.h */
+	uint64_t nr_words;
+	uint32_t nr_slots;		/* region slots the program uses */
+	struct fl_region **slots;	/* nr_slots entries, caller-owned */
+	struct fl_slot_state *states;	/* nr_slots entries, caller-owned */
+	struct fl_logged *log;		/* verify: room for every object alive */
+	uint64_t nr_log;
+	struct fl_latency_sink *latency;
+	struct fl_census_sink *census;
+};
+
+/* What a kernel keeps per region slot between two visits; zero when new. */
+struct fl_slot_state {
+	char *last;		/* newest object, or NULL */
+	uint32_t log_head;	/* verify: newest entry of the region, + 1 */
+};
+
+struct fl_batch_result {
+	uint64_t checksum;
+	uint64_t nr_allocs;
+	uint64_t nr_events;	/* replay: allocs, creates, resets, destroys */
+	int error;		/* 0, or -errno from region->error or a hook */
+};
+
+/*
+ * One compiled instance.  @run returns 0, or -EILSEQ when verify mode found an
+ * object whose contents had changed.  Cost: the batch.  Context: the heap's
+ * thread.
+ */
+struct fl_kernel {
+	const char *name;
+	uint32_t object_bytes;		/* fixed-size kernels; 0 otherwise */
+	enum fl_residence residence;
+	enum fl_mode mode;
+	int (*run)(const struct fl_batch *batch, struct fl_batch_result *result);
+};
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultline/site.h: the fault site, an allocation whose first store is the check.
+ *
+ * Vocabulary: a "site" is the few instructions an allocation compiles to; the
+ * "probe" is the store of the object's first word, which faults when the block
+ * is exhausted.  Each site leaves one entry in the section fl_sites: where the
+ * probe is, where to restart, and which register holds bump.  A handler that
+ * finds the interrupted pc there may put a new bump into that register and
+ * send the program back to the restart, which computes the address afresh.
+ *
+ *	restart:  mov  bump, p
+ *	          sub  bytes, p
+ *	         (and  -align, p)
+ *	probe:    mov  word, (p)
+ *
+ * The sequence writes nothing but p before the probe, so restarting it is
+ * idempotent however often it happens; no operand has to be decoded.  This is
+ * the scheme of the Linux kernel's exception table (arch/x86 extable "TYPE_REG"
+ * entries), and of V8's and Wasmtime's protected instructions.
+ *
+ * Rules learnt by trying, on gcc 12 and clang 14 and 19:
+ *  - p is early-clobber, or the compilers may share its register with the word
+ *    and store the wrong value;
+ *  - bump is an in-out operand although the text never writes it, because the
+ *    handler does;
+ *  - entries are 32-bit and relative, because absolute ones force text
+ *    relocations in a shared object;
+ *  - the word is always in a register: an immediate would make the probe's
+ *    encoding depend on the value.
+ *
+ * Context: the macros are hot and thread-safe; the lookup is async-signal-safe.
+ */
+#ifndef FL_SITE_H
+#define FL_SITE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "faultline/cursor.h"
+
+#ifndef __x86_64__
+#error "fault sites are written for x86-64; another architecture needs its own site.h"
+#endif
+
+/* One entry of the table; both words are relative to their own address. */
+struct fl_site {
+	int32_t probe_rel;
+	int32_t restart_rel;
+	uint32_t bump_reg;	/* hardware number: rax 0, rcx 1, ... r15 15 */
+};
+
+/*
+ * The table of the module this header is compiled into.  The linker makes the
+ * two symbols because the section's name is a C identifier; hidden, so that
+ * each module sees its own, and weak, because a module need not have sites.
+ */
+extern const struct fl_site __start_fl_sites[]
+	__attribute__((weak, visibility("hidden")));
+extern const struct fl_site __stop_fl_sites[]
+	__attribute__((weak, visibility("hidden")));
+
+static inline uintptr_t fl_site_probe(const struct fl_site *s)
+{
+	return (uintptr_t)&s->probe_rel + (uintptr_t)(intptr_t)s->probe_rel;
+}
+
+static inline uintptr_t fl_site_restart(const struct fl_site *s)
+{
+	return (uintptr_t)&s->restart_rel + (uintptr_t)(intptr_t)s->restart_rel;
+}
+
+/*
+ * The register number is worked out by the assembler from the operand's name,
+ * so the compiler stays free to choose the register.
+ */
+#define FL_SITE_ENTRY							\
+	".pushsection fl_sites, \"a\", @progbits\n\t"			\
+	".balign 4\n\t"							\
+	".long 772b - .\n\t"						\
+	".long 771b - .\n\t"						\
+	".set .Lfl_found, -1\n\t"					\
+	".set .Lfl_next, 0\n\t"						\
+	".irp fl_r,rax,rcx,rdx,rbx,rsp,rbp,rsi,rdi,"			\
+	"r8,r9,r10,r11,r12,r13,r14,r15\n\t"				\
+	".ifc %q[bump],%%\\fl_r\n\t"					\
+	".set .Lfl_found, .Lfl_next\n\t"				\
+	".endif\n\t"							\
+	".set .Lfl_next, .Lfl_next + 1\n\t"				\
+	".endr\n\t"							\
+	".if .Lfl_found < 0\n\t"					\
+	".error \"fault site: bump is in no known register\"\n\t"	\
+	".endif\n\t"							\
+	".long .Lfl_found\n\t"						\
+	".popsection\n\t"
+
+#define FL_SITE_TEXT(align_insn)					\
+	"771:\n\t"							\
+	"mov %[bump], %[p]\n\t"						\
+	"sub %[bytes], %[p]\n\t"					\
+	align_insn							\
+	"772:\n\t"							\
+	"mov %[word], (%[p])\n\t"
+
+#define FL_SITE_ASM(entry, p, bump_, bytes_, align_, word_)		\
+	do {								\
+		if ((align_) <= FL_GRAIN_BYTES)				\
+			__asm__ volatile(FL_SITE_TEXT("") entry		\
+				: [p] "=&r"(p), [bump] "+&r"(bump_)	\
+				: [bytes] "er"((size_t)(bytes_)),	\
+				  [word] "r"((uint64_t)(word_))		\
+				: "memory", "cc");			\
+		else							\
+			__asm__ volatile(				\
+				FL_SITE_TEXT("and %[mask], %[p]\n\t")	\
+				entry					\
+				: [p] "=&r"(p), [bump] "+&r"(bump_)	\
+				: [bytes] "er"((size_t)(bytes_)),	\
+				  [mask] "er"(-(intptr_t)(align_)),	\
+				  [word] "r"((uint64_t)(word_))		\
+				: "memory", "cc");			\
+	} while (0)
+
+/*
+ * fl_site_new: Allocate @bytes and store @word as the object's first word; the
+ * store is the end-of-block check.
+ *
+ * @bump:  in-out, start of the newest object; multiple of 8.
+ * @bytes: already rounded by fl_object_bytes; at most 65,536.
+ * @align: a constant power of two, 8 to FL_ALIGN_MAX.
+ * Returns the object.  No compare, no branch; four instructions, five when
+ * align is above 8.
+ */
+fl_hot char *fl_site_new(char **bump, size_t bytes, size_t align, uint64_t word)
+{
+	char *p, *b = *bump;
+
+	FL_SITE_ASM(FL_SITE_ENTRY, p, b, bytes, align, word);
+	*bump = p;
+	return p;
+}
+
+/*
+ * fl_bare_new: The same instructions without a table entry: nobody can ever
+ * redirect it.  The floor that fault sites are measured against, so that the
+ * floor has the same shape of code as what it is a floor of.
+ */
+fl_hot char *fl_bare_new(char **bump, size_t bytes, size_t align, uint64_t word)
+{
+	char *p, *b = *bump;
+
+	FL_SITE_ASM("", p, b, bytes, align, word);
+	*bump = p;
+	return p;
+}
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultline/strategy.h: what a strategy module is, and what it promises.
+ *
+ * Vocabulary: a "heap" is a strategy's instance: the address range it owns, its
+ * free blocks and all its regions.  A "region" is a set of objects that die
+ * together.  A "refill" is what happens when a region's block is exhausted: a
+ * call (branch-driven) or a fault handler (fault-driven).
+ *
+ * A module is a shared object that exports one symbol, FL_STRATEGY_SYMBOL, of
+ * type struct fl_strategy.  The harness loads it with RTLD_NOW | RTLD_LOCAL,
+ * checks magic, ABI version and sizes, and makes one indirect call per batch.
+ * There is no pointer to an allocation function on the hot path: it would cost
+ * four to five times what is being measured.  The fast path is a static inline
+ * function, strategy_new, that faultline/module.h compiles into every kernel.
+ *
+ * Threads: a heap and its regions belong to one thread, the one that calls
+ * open(); other threads may use other heaps of the same module at the same
+ * time.  Helper threads of a strategy are its own affair.
+ *
+ * Errors: functions that can fail return 0 or -errno, and write what they
+ * return through pointers only on success.
+ */
+#ifndef FL_STRATEGY_H
+#define FL_STRATEGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "faultline/cursor.h"
+
+#define FL_STRATEGY_SYMBOL	"faultline_strategy"
+#define FL_MAGIC		0x46b1e001u
+
+/*
+ * Raised by one whenever a struct, an enum value or the meaning of a hook in
+ * this header or in kernel.h changes.  Modules built for another version are
+ * refused by name, never guessed at.
+ */
+#define FL_ABI_VERSION		1u
+
+/* What a strategy answers when a block is full. */
+enum fl_answer {
+	FL_ANSWER_NEVER,	/* it does not look: the buffer must suffice */
+	FL_ANSWER_BRANCH,	/* a compare in the fast path calls the refill */
+	FL_ANSWER_EXTEND,	/* a fault; the faulting page is made usable */
+	FL_ANSWER_REDIRECT,	/* a fault; the object goes to another block */
+};
+
+/* What a tunable's value counts. */
+enum fl_tunable_kind {
+	FL_TUNABLE_BYTES,	/* multiple of the page size; accepts 64K, 1M ... */
+	FL_TUNABLE_COUNT,
+	FL_TUNABLE_CHOICE,	/* index into choices */
+};
+
+/*
+ * A declared knob.  Values travel as uint64_t in declaration order: values[i]
+ * belongs to tunables[i].  The harness refuses values outside [min, max] before
+ * the strategy sees them.
+ */
+struct fl_tunable {
+	const char *name;
+	const char *unit;		/* "bytes", "pages", "" ... */
+	const char *help;		/* one line */
+	enum fl_tunable_kind kind;
+	uint64_t def, min, max;		/* min and max unused for choices */
+	const char *const *choices;	/* NULL-terminated, for choices only */
+};
+
+/*
+ * A region as kernels and harness see it.  A strategy embeds it as the first
+ * member of its own region struct.
+ *
+ * cursor: valid whenever no kernel holds a copy of it.
+ * events: the heap's; volatile because a handler writes it between two
+ *         instructions of the program.
+ * error:  0, or -errno of the first allocation that could not be served.  It
+ *         stays until the region is reset; objects allocated since then may
+ *         overlap (they came from the sink).
+ */
+struct fl_events;
+struct fl_region {
+	struct fl_cursor cursor;
+	volatile int error;
+	volatile struct fl_events *events;
+};
+
+/*
+ * What happened behind the fast path since the heap was opened.  Each time more
+ * memory is supplied, one of the first two is raised by one, wherever it
+ * happened: in the slow path's call or in a handler.
+ */
+struct fl_events {
+	uint64_t nr_refills;	/* slow-path calls that supplied memory */
+	uint64_t nr_hits;	/* handled faults that supplied memory */
+	uint64_t nr_large;	/* objects that took the large-object path */
+	uint64_t nr_sinks;	/* times memory was exhausted and the sink served */
+};
+
+/* First member of every strategy's heap. */
+struct fl_heap {
+	struct fl_events events;
+};
+
+/*
+ * What a run is going to need; the harness knows it from the kernel's
+ * parameters or the compiled trace.  Strategies that check may ignore it;
+ * those that do not (no_check) size their buffers by it.
+ */
+struct fl_open_args {
+	const uint64_t *values;		/* tunables, in declaration order */
+	uint64_t region_bytes_max;	/* most a region's lifetime allocates,
+					   each object rounded and aligned */
+	uint64_t object_bytes_max;	/* largest single object */
+	uint32_t nr_regions_max;	/* most regions alive at once */
+	int cpu;			/* CPU the program is pinned to, or -1 */
+	uint64_t limit_bytes;		/* most the heap may hand out at once; 0:
+					   no limit.  Lets tests exhaust it */
+};
+
+/* A range of addresses that a heap owns, for the page census. */
+enum fl_range_kind {
+	FL_RANGE_OBJECTS,	/* blocks: objects live here */
+	FL_RANGE_METADATA,	/* the strategy's own bookkeeping */
+};
+
+struct fl_range {
+	char *base;		/* page aligned */
+	size_t bytes;		/* multiple of the page size */
+	enum fl_range_kind kind;
+};
+
+/*
+ * How often the slow path must run, stated so that the harness can compute
+ * nr_refills + nr_hits without the strategy: see harness/model.h.  A region
+ * starts with start_bytes of room at no cost.  When an object does not fit, one
+ * event supplies more:
+ *
+ *  branch and redirect: a block of block_bytes, or for an object larger than
+ *	that, of large_block_bytes(); what was left of the old one is lost.
+ *  extend: max(step, what the object needs in whole pages) on top of what is
+ *	left.  With doubling, a region's step doubles with each event, up to
+ *	step_bytes_max.
+ *
+ * After a reset the region has start_bytes again, and its first step (rearms);
+ * or it keeps all the room it had grown to, and passes it on, last in first
+ * out, to the region that is created after its death.
+ */
+struct fl_geometry {
+	uint64_t start_bytes;
+	uint64_t block_bytes;	/* usable bytes of an ordinary block */
+	uint64_t step_bytes;	/* extend: least bytes per event; else 0 */
+	uint64_t step_bytes_max;
+	bool doubling;
+	bool rearms;		/* the room returns to start_bytes at reset */
+};
+
+struct fl_kernel;
+
+/*
+ * The strategy's table: cold operations only.  R: required.  O: optional, may
+ * be NULL.  None is called by the program while one of its kernels runs except
+ * region_create, region_reset and region_destroy.
+ */
+struct fl_strategy {
+	uint32_t magic;			/* FL_MAGIC */
+	uint32_t abi;			/* FL_ABI_VERSION */
+	uint32_t table_bytes;		/* sizeof(struct fl_strategy) */
+	uint32_t kernel_bytes;		/* sizeof(struct fl_kernel) */
+
+	const char *name;		/* R: the module file's stem */
+	const char *summary;		/* R: one line for `faultline list` */
+	const char *trigger;		/* R: "branch", "SIGSEGV", ... */
+	enum fl_answer answer;
+
+	const struct fl_tunable *tunables;
+	size_t nr_tunables;
+	const struct fl_kernel *kernels;	/* R: FL_KERNELS of module.h */
+	size_t nr_kernels;
+
+	/*
+	 * O: Can this kernel, with these privileges, run the strategy with these
+	 * tunables?  Really tries the mechanism.  0, or -errno with a reason of
+	 * at most @reason_bytes - 1 characters.  Leaves nothing behind.
+	 */
+	int (*probe)(const uint64_t *values, char *reason, size_t reason_bytes);
+
+	/* R: Make a heap.  Reserves addresses, installs handlers. */
+	int (*open)(const struct fl_open_args *args, struct fl_heap **heap);
+
+	/*
+	 * R: Destroy all regions, give everything back, restore the handlers
+	 * that open() found, and free @heap.
+	 */
+	void (*close)(struct fl_heap *heap);
+
+	/* R: Make an empty region, ready to allocate from. */
+	int (*region_create)(struct fl_heap *heap, struct fl_region **region);
+
+	/* R: All objects of @region die; it can be allocated from again. */
+	void (*region_reset)(struct fl_region *region);
+
+	/* R: All objects die, and @region with them. */
+	void (*region_destroy)(struct fl_region *region);
+
+	/*
+	 * R: One allocation, out of line; FL_NEW_OUT_OF_LINE of module.h.  For
+	 * conformance tests and callers that do not care about speed.
+	 * @align: power of two, 8 to FL_ALIGN_MAX.
+	 */
+	void *(*object_new)(struct fl_region *region, size_t bytes,
+			    size_t align, uint64_t first_word);
+
+	/*
+	 * R: The ranges the heap owns now.  Writes at most @max and returns how
+	 * many there are, which may be more.  Every page the heap made resident
+	 * must be inside one.
+	 */
+	size_t (*ranges)(const struct fl_heap *heap, struct fl_range *out,
+			 size_t max);
+
+	/* R: See struct fl_geometry. */
+	void (*geometry)(const struct fl_heap *heap, struct fl_geometry *out);
+
+	/* O: Give back memory that holds nothing.  Returns the bytes. */
+	uint64_t (*trim)(struct fl_heap *heap);
+
+	/*
+	 * O: Usable bytes of the block that an object of @bytes, which does not
+	 * fit an ordinary one, is given.  NULL: exactly what it needs.
+	 */
+	uint64_t (*large_block_bytes)(const struct fl_heap *heap, uint64_t bytes);
+};
+
+#endif

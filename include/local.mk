@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+
+faultlineincludedir = $(includedir)/faultline
+faultlineinclude_HEADERS = \
+	%D%/faultline/compat.h \
+	%D%/faultline/cursor.h \
+	%D%/faultline/kernel.h \
+	%D%/faultline/module.h \
+	%D%/faultline/program.h \
+	%D%/faultline/site.h \
+	%D%/faultline/strategy.h \
+	%D%/faultline/ticks.h
+
+kernelsincludedir = $(includedir)/faultline/kernels
+kernelsinclude_HEADERS = \
+	%D%/faultline/kernels/chain.h \
+	%D%/faultline/kernels/empty.h \
+	%D%/faultline/kernels/fill.h \
+	%D%/faultline/kernels/program.h \
+	%D%/faultline/kernels/sizes.h \
+	%D%/faultline/kernels/tree.h

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "vm/blocks.h"
+#include "vm/giveback.h"
+
+/*
+ * Addresses for one heap when nothing else bounds them.  The directory of a
+ * terabyte of 4 KiB blocks is 12 GiB of addresses, and as resident as it is used.
+ */
+#define RESERVE_BYTES	((size_t)1 << 40)
+
+/* What regions alive at once may need beyond the caller's word for it. */
+#define SPARE_REGIONS	64u
+
+static uint64_t run_bytes(const struct fl_blocks *b, unsigned order)
+{
+	return ((uint64_t)b->stride_bytes << order) - b->guard_bytes;
+}
+
+static unsigned order_of(const struct fl_blocks *b, uint64_t bytes)
+{
+	unsigned order = 0;
+
+	while (order < FL_BLOCK_ORDERS && run_bytes(b, order) < bytes)
+		order++;
+	return order;
+}
+
+uint64_t fl_blocks_usable(const struct fl_heap *heap, uint64_t bytes)
+{
+	const struct fl_blocks *blocks = (const struct fl_blocks *)heap;
+	unsigned order = order_of(blocks, bytes);
+
+	return order < FL_BLOCK_ORDERS ? run_bytes(blocks, order) : 0;
+}
+
+/* A run that was never used: cut it off the untouched end. */
+static struct fl_block *take_fresh(struct fl_blocks *b, unsigned order)
+{
+	const uint64_t slots = (uint64_t)1 << order;
+	struct fl_block *block;
+	char *slot;
+
+	if (slots > b->nr_slots - b->next_slot)
+		return NULL;
+	slot = b->base + b->next_slot * b->stride_bytes;
+	if (b->guard_bytes && b->access == FL_OPEN &&
+	    fl_guard_install(slot, b->guard_bytes, b->guard))
+		return NULL;
+	block = &b->directory[b->next_slot];
+	block->base = slot + b->guard_bytes;
+	block->bytes = run_bytes(b, order);
+	block->order = order;
+	b->next_slot += slots;
+	return block;
+}
+
+struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
+				struct fl_region *owner)
+{
+	unsigned order = order_of(b, bytes);
+	struct fl_block *block;
+
+	if (order >= FL_BLOCK_ORDERS)
+		return NULL;
+	if (b->limit_bytes && run_bytes(b, order) > b->limit_bytes - b->out_bytes)
+		return NULL;
+	block = b->free[order];
+	if (block)
+		b->free[order] = block->next;
+	else
+		block = take_fresh(b, order);
+	if (!block)
+		return NULL;
+	b->out_bytes += block->bytes;
+	block->owner = owner;
+	block->next = NULL;
+	return block;
+}
+
+void fl_blocks_give(struct fl_blocks *b, struct fl_block *block)
+{
+	b->out_bytes -= block->bytes;
+	block->owner = NULL;
+	block->next = b->free[block->order];
+	b->free[block->order] = block;
+}
+
+void fl_blocks_give_chain(struct fl_blocks *b, struct fl_block *block)
+{
+	while (block) {
+		struct fl_block *next = block->next;
+
+		fl_blocks_give(b, block);
+		block = next;
+	}
+}
+
+struct fl_block *fl_blocks_find(const struct fl_blocks *b, const char *address)
+{
+	uint64_t slot;
+
+	if (address < b->base)
+		return NULL;
+	slot = (uint64_t)(address - b->base) / b->stride_bytes;
+	if (slot >= b->next_slot || !b->directory[slot].base)
+		return NULL;
+	return &b->directory[slot];
+}
+
+bool fl_blocks_overrun(const struct fl_blocks *b, const struct fl_fault *fault,
+		       struct fl_overrun *out)
+{
+	struct fl_block *block = fl_blocks_find(b, fault->address);
+	const struct fl_site_address *site =
+		fl_sites_find(&b->sites, fl_fault_pc(fault));
+	const char *bump;
+
+	if (!site || !block || (!block->owner && block != b->sink))
+		return false;
+	bump = (const char *)fl_fault_register(fault, site->bump_reg);
+	if (bump < block->base || bump > fl_block_top(block) ||
+	    fault->address >= bump)
+		return false;
+	*out = (struct fl_overrun){
+		.site = site, .block = block,
+		.bytes = (uint64_t)(bump - fault->address),
+	};
+	return true;
+}
+
+uint64_t fl_blocks_trim(struct fl_heap *heap)
+{
+	struct fl_blocks *b = (struct fl_blocks *)heap;
+	uint64_t bytes = 0;
+
+	for (unsigned order = 0; order < FL_BLOCK_ORDERS; order++)
+		for (struct fl_block *f = b->free[order]; f; f = f->next)
+			if (!fl_giveback_one(f->base, f->bytes,
+					     FL_GIVE_DONTNEED))
+				bytes += f->bytes;
+	return bytes;
+}
+
+static void add_range(struct fl_range *out, size_t max, size_t *nr, char *base,
+		      size_t bytes, enum fl_range_kind kind)
+{
+	if (!bytes)
+		return;
+	if (*nr < max)
+		out[*nr] = (struct fl_range){
+			.base = base, .bytes = fl_page_round(bytes),
+			.kind = kind,
+		};
+	++*nr;
+}
+
+size_t fl_blocks_ranges(const struct fl_heap *heap, struct fl_range *out,
+			size_t max)
+{
+	const struct fl_blocks *b = (const struct fl_blocks *)heap;
+	size_t nr = 0;
+
+	add_range(out, max, &nr, b->base, b->next_slot * b->stride_bytes,
+		  FL_RANGE_OBJECTS);
+	add_range(out, max, &nr, (char *)b->directory,
+		  b->next_slot * sizeof(*b->directory), FL_RANGE_METADATA);
+	add_range(out, max, &nr, b->records, b->nr_records * b->record_bytes,
+		  FL_RANGE_METADATA);
+	add_range(out, max, &nr, (char *)(uintptr_t)b, b->heap_bytes,
+		  FL_RANGE_METADATA);
+	return nr;
+}
+
+void *fl_record_take(struct fl_blocks *b)
+{
+	void *record = b->free_records;
+
+	if (record)
+		memcpy(&b->free_records, record, sizeof(void *));
+	else if (b->nr_records < b->nr_records_max)
+		record = b->records + b->nr_records++ * b->record_bytes;
+	else
+		return NULL;
+	return memset(record, 0, b->record_bytes);
+}
+
+void fl_record_give(struct fl_blocks *b, void *record)
+{
+	memcpy(record, &b->free_records, sizeof(void *));
+	b->free_records = record;
+}
+
+/*
+ * Enough slots for the largest thing asked of the heap, and a terabyte where
+ * nothing bounds it; never more than the address space one heap may take.
+ */
+static uint64_t slots_wanted(const struct fl_blocks *b,
+			     const struct fl_open_args *args)
+{
+	uint64_t most = FL_RESERVE_BYTES_MAX / b->stride_bytes;
+	uint64_t slots = RESERVE_BYTES / b->stride_bytes;
+	uint64_t regions = (uint64_t)args->nr_regions_max + SPARE_REGIONS;
+
+	if (slots < regions)
+		slots = regions;
+	/* The sink, which is at least one slot. */
+	slots += (uint64_t)1 << order_of(b, args->object_bytes_max);
+	return slots < most ? slots : most;
+}
+
+int fl_blocks_open(const struct fl_open_args *args,
+		   const struct fl_blocks_config *config, size_t heap_bytes,
+		   struct fl_heap **heap)
+{
+	struct fl_blocks *b;
+	char *pages;
+	int err;
+
+	err = fl_reserve(heap_bytes, FL_OPEN, &pages);
+	if (err)
+		return err;
+	b = (struct fl_blocks *)(void *)pages;
+	b->heap_bytes = heap_bytes;
+	b->block_bytes = fl_page_round(config->block_bytes);
+	b->guard_bytes = fl_page_round(config->guard_bytes);
+	b->guard = config->guard;
+	b->access = config->access;
+	b->stride_bytes = b->block_bytes + b->guard_bytes;
+	b->limit_bytes = 0;
+	b->nr_slots = slots_wanted(b, args);
+	b->bytes = b->nr_slots * b->stride_bytes;
+	b->record_bytes = (config->record_bytes + 63) & ~(size_t)63;
+	b->nr_records_max = args->nr_regions_max + SPARE_REGIONS;
+
+	err = fl_reserve(b->bytes, config->access, &b->base);
+	if (err)
+		goto release_heap;
+	err = fl_reserve(b->nr_slots * sizeof(*b->directory), FL_OPEN,
+			 (char **)&b->directory);
+	if (err)
+		goto release_blocks;
+	err = fl_reserve(b->nr_records_max * b->record_bytes, FL_OPEN,
+			 &b->records);
+	if (err)
+		goto release_directory;
+	err = -ENOMEM;
+	b->sink = fl_blocks_take(b, args->object_bytes_max + FL_ALIGN_MAX, NULL);
+	if (!b->sink)
+		goto release_records;
+	if (b->access == FL_CLOSED) {
+		err = fl_protect(b->sink->base, b->sink->bytes, FL_OPEN);
+		if (err)
+			goto release_records;
+	}
+	b->out_bytes = 0;
+	b->limit_bytes = args->limit_bytes;
+	if (config->handle) {
+		err = fl_sites_open(config->sites, config->sites_end, &b->sites);
+		if (err)
+			goto release_records;
+		b->range = (struct fl_fault_range){
+			.base = b->base, .bytes = b->bytes,
+			.handle = config->handle, .owner = b,
+		};
+		err = fl_fault_watch(&b->range);
+		if (err)
+			goto close_sites;
+	}
+	*heap = &b->pub;
+	return 0;
+
+close_sites:
+	fl_sites_close(&b->sites);
+release_records:
+	fl_release(b->records, b->nr_records_max * b->record_bytes);
+release_directory:
+	fl_release((char *)b->directory, b->nr_slots * sizeof(*b->directory));
+release_blocks:
+	fl_release(b->base, b->bytes);
+release_heap:
+	fl_release(pages, heap_bytes);
+	return err;
+}
+
+void fl_blocks_close(struct fl_heap *heap)
+{
+	struct fl_blocks *b = (struct fl_blocks *)heap;
+
+	if (b->range.handle)
+		fl_fault_unwatch(&b->range);
+	fl_sites_close(&b->sites);
+	fl_release(b->base, b->bytes);
+	fl_release((char *)b->directory, b->nr_slots * sizeof(*b->directory));
+	fl_release(b->records, b->nr_records_max * b->record_bytes);
+	fl_release((char *)b, b->heap_bytes);
+}

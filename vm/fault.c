@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of ranges is an array of pointers that the entry reads without a
+ * lock: a watch publishes a complete range with release order, an unwatch
+ * clears the pointer.  Writers hold a mutex.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vm/fault.h"
+
+static const struct fl_fault_range *ranges[FL_FAULT_RANGES_MAX];
+static size_t nr_ranges;	/* slots in use, holes included */
+static size_t nr_watched;
+static pthread_mutex_t ranges_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const int served[] = { SIGSEGV, SIGBUS };
+static struct sigaction previous[2];
+
+/* Hardware register number to index of gregs. */
+static const int greg_of[16] = {
+	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+
+static const struct fl_fault_range *find_range(const char *address)
+{
+	size_t n = __atomic_load_n(&nr_ranges, __ATOMIC_ACQUIRE);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct fl_fault_range *r =
+			__atomic_load_n(&ranges[i], __ATOMIC_ACQUIRE);
+
+		if (r && (size_t)(address - r->base) < r->bytes)
+			return r;
+	}
+	return NULL;
+}
+
+static void call_previous(struct sigaction *old, int sig, siginfo_t *info,
+			  void *context)
+{
+	sigset_t block = old->sa_mask, saved;
+
+	if (!(old->sa_flags & SA_NODEFER))
+		sigaddset(&block, sig);
+	pthread_sigmask(SIG_BLOCK, &block, &saved);
+	if (old->sa_flags & SA_SIGINFO)
+		old->sa_sigaction(sig, info, context);
+	else
+		old->sa_handler(sig);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+/*
+ * A handler that was installed on top of the entry, and that a later watch was
+ * in turn installed on top of, chains back to the entry with the siginfo it was
+ * given.  Then nobody is left to ask.
+ */
+static __thread const siginfo_t *passing
+	__attribute__((tls_model("initial-exec")));
+
+/*
+ * Not ours.  A synchronous fault under the default action (or ignored, which
+ * the kernel does not allow for those) is left to happen again with the default
+ * restored: the core then shows the real pc and registers.  A signal somebody
+ * sent would not come again by itself, so it is sent again.
+ */
+static void pass_on(int sig, siginfo_t *info, void *context)
+{
+	struct sigaction *old = &previous[sig == SIGBUS];
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	bool sent = info->si_code <= 0;
+
+	if (passing != info &&
+	    (old->sa_flags & SA_SIGINFO ||
+	     (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN))) {
+		const siginfo_t *outer = passing;
+
+		passing = info;
+		call_previous(old, sig, info, context);
+		passing = outer;
+		if (old->sa_flags & SA_RESETHAND)
+			*old = dfl;
+		return;
+	}
+	if (sent && old->sa_handler == SIG_IGN)
+		return;
+	sigaction(sig, &dfl, NULL);
+	if (sent)
+		syscall(SYS_rt_tgsigqueueinfo, getpid(),
+			(pid_t)syscall(SYS_gettid), sig, info);
+}
+
+static void entry(int sig, siginfo_t *info, void *context)
+{
+	const int saved_errno = errno;
+	const struct fl_fault_range *r = NULL;
+
+	/* si_addr means something only when the kernel filled it in. */
+	if (info->si_code > 0 && info->si_code != SI_KERNEL)
+		r = find_range(info->si_addr);
+	if (r) {
+		const struct fl_fault fault = {
+			.signal = sig, .code = info->si_code,
+			.address = info->si_addr, .context = context,
+		};
+
+		if (r->handle(r->owner, &fault)) {
+			errno = saved_errno;
+			return;
+		}
+	}
+	pass_on(sig, info, context);
+	errno = saved_errno;
+}
+
+static int install(void)
+{
+	struct sigaction action = {
+		.sa_sigaction = entry,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+
+	sigemptyset(&action.sa_mask);
+	for (int i = 0; i < 2; i++) {
+		struct sigaction now;
+
+		/* Somebody may still chain to the entry of an earlier watch. */
+		if (sigaction(served[i], NULL, &now))
+			return -errno;
+		if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == entry)
+			continue;
+		if (sigaction(served[i], &action, &previous[i]))
+			return -errno;
+	}
+	return 0;
+}
+
+static void restore(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sigaction now;
+
+		if (!sigaction(served[i], NULL, &now) &&
+		    now.sa_flags & SA_SIGINFO && now.sa_sigaction == entry)
+			sigaction(served[i], &previous[i], NULL);
+	}
+}
+
+int fl_fault_watch(const struct fl_fault_range *range)
+{
+	size_t hole;
+	int err = 0;
+
+	pthread_mutex_lock(&ranges_lock);
+	hole = nr_ranges;
+	for (size_t i = nr_ranges; i-- > 0;) {
+		const struct fl_fault_range *r = ranges[i];
+
+		if (!r)
+			hole = i;
+		else if (range->base < r->base + r->bytes &&
+			 r->base < range->base + range->bytes)
+			err = -EEXIST;
+	}
+	if (!err && hole == FL_FAULT_RANGES_MAX)
+		err = -ENOSPC;
+	if (!err && !nr_watched)
+		err = install();
+	if (!err) {
+		__atomic_store_n(&ranges[hole], range, __ATOMIC_RELEASE);
+		if (hole == nr_ranges)
+			__atomic_store_n(&nr_ranges, hole + 1, __ATOMIC_RELEASE);
+		nr_watched++;
+	}
+	pthread_mutex_unlock(&ranges_lock);
+	return err;
+}
+
+void fl_fault_unwatch(const struct fl_fault_range *range)
+{
+	pthread_mutex_lock(&ranges_lock);
+	for (size_t i = 0; i < nr_ranges; i++) {
+		if (ranges[i] != range)
+			continue;
+		__atomic_store_n(&ranges[i], NULL, __ATOMIC_RELEASE);
+		if (--nr_watched == 0)
+			restore();
+		break;
+	}
+	pthread_mutex_unlock(&ranges_lock);
+}
+
+static int compare_sites(const void *a, const void *b)
+{
+	const struct fl_site_address *x = a, *y = b;
+
+	return (x->probe > y->probe) - (x->probe < y->probe);
+}
+
+int fl_sites_open(const struct fl_site *start, const struct fl_site *stop,
+		  struct fl_sites *sites)
+{
+	size_t nr = (size_t)(stop - start);
+	struct fl_site_address *sorted = calloc(nr + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		sorted[i] = (struct fl_site_address){
+			.probe = fl_site_probe(&start[i]),
+			.restart = fl_site_restart(&start[i]),
+			.bump_reg = start[i].bump_reg & 15,
+		};
+	qsort(sorted, nr, sizeof(*sorted), compare_sites);
+	*sites = (struct fl_sites){ .sorted = sorted, .nr = nr };
+	return 0;
+}
+
+void fl_sites_close(struct fl_sites *sites)
+{
+	free(sites->sorted);
+	*sites = (struct fl_sites){ 0 };
+}
+
+const struct fl_site_address *fl_sites_find(const struct fl_sites *sites,
+					    uintptr_t pc)
+{
+	size_t low = 0, high = sites->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (sites->sorted[middle].probe < pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < sites->nr && sites->sorted[low].probe == pc)
+		return &sites->sorted[low];
+	return NULL;
+}
+
+uintptr_t fl_fault_pc(const struct fl_fault *fault)
+{
+	return (uintptr_t)fault->context->uc_mcontext.gregs[REG_RIP];
+}
+
+uintptr_t fl_fault_register(const struct fl_fault *fault, unsigned reg)
+{
+	return (uintptr_t)fault->context->uc_mcontext.gregs[greg_of[reg & 15]];
+}
+
+void fl_fault_redirect(const struct fl_fault *fault,
+		       const struct fl_site_address *site, char *bump)
+{
+	greg_t *gregs = fault->context->uc_mcontext.gregs;
+
+	gregs[greg_of[site->bump_reg]] = (greg_t)(uintptr_t)bump;
+	gregs[REG_RIP] = (greg_t)site->restart;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if HAVE_LIBURING
+#include <liburing.h>
+#endif
+
+#include "faultline/compat.h"
+#include "vm/giveback.h"
+
+/* process_madvise takes at most this many ranges a call (UIO_MAXIOV). */
+#define BATCH_MAX	1024u
+#define RING_ENTRIES	64u
+
+static int advice_of(enum fl_giveback_advice advice)
+{
+	return advice == FL_GIVE_FREE ? MADV_FREE : MADV_DONTNEED;
+}
+
+int fl_giveback_one(char *base, size_t bytes, enum fl_giveback_advice advice)
+{
+	return madvise(base, bytes, advice_of(advice)) ? -errno : 0;
+}
+
+/*
+ * A call may stop early having done some of the bytes; it goes on from there.
+ */
+static int give_batch(const struct iovec *ranges, size_t nr, int advice, int fd)
+{
+	struct iovec part[BATCH_MAX];
+
+	while (nr) {
+		size_t n = nr < BATCH_MAX ? nr : BATCH_MAX, i = 0;
+
+		for (size_t k = 0; k < n; k++)
+			part[k] = ranges[k];
+		while (i < n) {
+			ssize_t done = syscall(SYS_process_madvise, fd,
+					       &part[i], n - i, advice, 0);
+
+			if (done < 0)
+				return -errno;
+			if (!done)
+				return -EIO;
+			while (i < n && (size_t)done >= part[i].iov_len)
+				done -= (ssize_t)part[i++].iov_len;
+			if (i < n) {
+				part[i].iov_base =
+					(char *)part[i].iov_base + done;
+				part[i].iov_len -= (size_t)done;
+			}
+		}
+		ranges += n;
+		nr -= n;
+	}
+	return 0;
+}
+
+#if HAVE_LIBURING
+static int give_ring(const struct iovec *ranges, size_t nr, int advice)
+{
+	struct io_uring ring;
+	int err = io_uring_queue_init(RING_ENTRIES, &ring, 0);
+
+	if (err)
+		return err;
+	while (nr && !err) {
+		unsigned n = nr < RING_ENTRIES ? (unsigned)nr : RING_ENTRIES;
+
+		for (unsigned i = 0; i < n; i++)
+			io_uring_prep_madvise(io_uring_get_sqe(&ring),
+					      ranges[i].iov_base,
+					      (off_t)ranges[i].iov_len, advice);
+		err = io_uring_submit_and_wait(&ring, n);
+		if (err < 0)
+			break;
+		err = 0;
+		for (unsigned i = 0; i < n; i++) {
+			struct io_uring_cqe *cqe;
+
+			err = io_uring_wait_cqe(&ring, &cqe) ?: err;
+			if (err)
+				break;
+			err = cqe->res < 0 ? cqe->res : 0;
+			io_uring_cqe_seen(&ring, cqe);
+		}
+		ranges += n;
+		nr -= n;
+	}
+	io_uring_queue_exit(&ring);
+	return err;
+}
+#endif
+
+int fl_giveback(const struct iovec *ranges, size_t nr,
+		enum fl_giveback_advice advice, enum fl_giveback_method method)
+{
+	int pidfd, err = 0;
+
+	switch (method) {
+	case FL_GIVE_LOOP:
+		for (size_t i = 0; i < nr && !err; i++)
+			err = fl_giveback_one(ranges[i].iov_base,
+					      ranges[i].iov_len, advice);
+		return err;
+	case FL_GIVE_BATCH:
+		pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		if (pidfd < 0)
+			return -errno;
+		err = give_batch(ranges, nr, advice_of(advice), pidfd);
+		close(pidfd);
+		return err;
+	case FL_GIVE_RING:
+#if HAVE_LIBURING
+		return give_ring(ranges, nr, advice_of(advice));
+#else
+		return -ENOTSUP;
+#endif
+	}
+	return -EINVAL;
+}

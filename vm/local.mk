@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+#
+# libfaultline: what Linux offers, for strategies inside and outside this tree.
+# Headers named private*.h belong to the library alone and are not installed.
+
+lib_LTLIBRARIES += libfaultline.la
+
+libfaultline_la_SOURCES = \
+	%D%/blocks.c \
+	%D%/census.c \
+	%D%/fault.c \
+	%D%/giveback.c \
+	%D%/guard.c \
+	%D%/place.c \
+	%D%/reserve.c \
+	%D%/uffd.c
+AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
+libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
+# When functions are added: current and age go up by one; when one changes or
+# goes: current goes up, age to 0.  (current:revision:age)
+libfaultline_la_LDFLAGS = -version-info 0:0:0 -no-undefined -export-symbols-regex '^fl_'
+libfaultline_la_LIBADD = $(URING_LIBS) $(NUMA_LIBS)
+
+# Beside the public headers, so that "vm/reserve.h" means the same inside and
+# outside the tree.
+vmincludedir = $(includedir)/faultline/vm
+vminclude_HEADERS = \
+	%D%/blocks.h \
+	%D%/census.h \
+	%D%/fault.h \
+	%D%/giveback.h \
+	%D%/guard.h \
+	%D%/place.h \
+	%D%/reserve.h \
+	%D%/uffd.h
