@@ -300,6 +300,19 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 	}
 }
 
+/* What the template knows of the table; the rest is the strategy's. */
+#define FL_TABLE_FIELDS							\
+	.magic = FL_MAGIC,						\
+	.abi = FL_ABI_VERSION,						\
+	.table_bytes = sizeof(struct fl_strategy),			\
+	.kernel_bytes = sizeof(struct fl_kernel),			\
+	.kernels = fl_kernels,						\
+	.nr_kernels = sizeof(fl_kernels) / sizeof(fl_kernels[0]),	\
+	.region_create = strategy_region_create,			\
+	.region_reset = strategy_region_reset,				\
+	.region_destroy = strategy_region_destroy,			\
+	.object_new = fl_object_new
+
 /*
  * FL_STRATEGY: Export the table.  The arguments are designated initialisers of
  * struct fl_strategy; the rest is filled in here.
@@ -308,15 +321,6 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 	extern const struct fl_strategy faultline_strategy		\
 		__attribute__((visibility("default")));			\
 	const struct fl_strategy faultline_strategy = {			\
-		.magic = FL_MAGIC,					\
-		.abi = FL_ABI_VERSION,					\
-		.table_bytes = sizeof(struct fl_strategy),		\
-		.kernel_bytes = sizeof(struct fl_kernel),		\
-		.kernels = fl_kernels,					\
-		.nr_kernels = sizeof(fl_kernels) / sizeof(fl_kernels[0]), \
-		.region_create = strategy_region_create,		\
-		.region_reset = strategy_region_reset,			\
-		.region_destroy = strategy_region_destroy,		\
-		.object_new = fl_object_new,				\
+		FL_TABLE_FIELDS,					\
 		__VA_ARGS__						\
 	}

@@ -1,0 +1,827 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "harness/cell.h"
+#include "harness/clock.h"
+#include "harness/counters.h"
+#include "harness/model.h"
+#include "harness/oracle.h"
+#include "vm/census.h"
+#include "vm/place.h"
+#include "vm/reserve.h"
+
+/* A sample is total time over total operations; batches only bound the log. */
+#define NR_BATCHES		8u
+
+/* Objects the verify batch reads back; its log takes 40 bytes for each. */
+#define VERIFY_OBJECTS_MAX	((uint64_t)1 << 18)
+
+/* Allocations the latency batch may take to see its events. */
+#define LATENCY_ALLOCS_MAX	((uint64_t)1 << 22)
+
+#define NR_CENSUSES		200u
+#define RANGES_MAX		64u
+
+/* Time the hypervisor may take from a sample before it is flagged, ms. */
+#define STEAL_FLAG_MS		10u
+
+struct run {
+	const struct fl_cell *cell;
+	const struct fl_strategy *s;
+	struct fl_cell_result *out;
+	struct fl_workload w;
+	struct fl_heap *heap;
+	struct fl_region *region;	/* single-region kernels */
+	struct fl_model *model;
+	struct fl_clock clock;
+	struct fl_counts counts;
+	json_t *pages, *flags;
+	double trace_s;
+	uint64_t checksum;
+	char *log;
+	size_t log_bytes;
+};
+
+const char *fl_metric_name(enum fl_metric metric)
+{
+	static const char *const names[] = {
+#define X(name, unit, definition) #name,
+		FL_METRICS(X)
+#undef X
+	};
+
+	return names[metric];
+}
+
+const char *fl_metric_unit(enum fl_metric metric)
+{
+	static const char *const units[] = {
+#define X(name, unit, definition) unit,
+		FL_METRICS(X)
+#undef X
+	};
+
+	return units[metric];
+}
+
+const char *fl_metric_definition(enum fl_metric metric)
+{
+	static const char *const definitions[] = {
+#define X(name, unit, definition) definition,
+		FL_METRICS(X)
+#undef X
+	};
+
+	return definitions[metric];
+}
+
+const char *fl_status_name(enum fl_status status)
+{
+	static const char *const names[] = {
+		[FL_OK] = "ok", [FL_FAILED] = "failed",
+		[FL_UNSUPPORTED] = "unsupported",
+	};
+
+	return names[status];
+}
+
+/* The sample is no good; the first reason stays. */
+static int fail(struct run *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int fail(struct run *r, const char *format, ...)
+{
+	va_list args;
+
+	if (r->out->status == FL_OK) {
+		r->out->status = FL_FAILED;
+		va_start(args, format);
+		vsnprintf(r->out->reason.text, sizeof(r->out->reason.text),
+			  format, args);
+		va_end(args);
+	}
+	return -ECANCELED;
+}
+
+static void set(struct run *r, enum fl_metric metric, double value)
+{
+	r->out->value[metric] = value;
+}
+
+static uint64_t heap_events(const struct fl_heap *heap)
+{
+	const volatile struct fl_events *e = &heap->events;
+
+	return e->nr_refills + e->nr_hits;
+}
+
+static const struct fl_kernel *find_kernel(const struct run *r,
+					   const struct fl_strategy *s,
+					   enum fl_mode mode)
+{
+	enum fl_residence residence = mode == FL_ACCOUNT ? FL_MEMORY :
+							   r->cell->residence;
+
+	return fl_kernel_find(s, r->w.spec.kernel,
+			      strcmp(r->w.spec.kernel, "empty") ?
+			      r->w.spec.object_bytes : 0, residence, mode);
+}
+
+/*
+ * What the batch must return.  @nr_objects overrides the workload's number per
+ * lifetime (0: keep it), for the shorter lifetimes of a verify batch.
+ */
+static int expect(struct run *r, uint64_t nr_lifetimes, uint64_t nr_objects,
+		  uint64_t *checksum)
+{
+	const struct fl_kernel *k = find_kernel(r, &fl_oracle, FL_TIMED);
+	struct fl_open_args args = { 0 };
+	struct fl_region *region = NULL;
+	struct fl_batch_result result;
+	struct fl_batch batch;
+	struct fl_heap *heap;
+	int err;
+
+	fl_workload_open_args(&r->w, &args);
+	err = fl_oracle.open(&args, &heap);
+	if (!err && !fl_workload_is_program(&r->w))
+		err = fl_oracle.region_create(heap, &region);
+	if (err)
+		return fail(r, "reference run: %s", strerror(-err));
+	fl_workload_batch(&r->w, heap, region, nr_lifetimes, &batch);
+	if (nr_objects)
+		batch.nr_objects = nr_objects;
+	err = k->run(&batch, &result);
+	if (region)
+		fl_oracle.region_destroy(region);
+	fl_oracle.close(heap);
+	if (err || result.error)
+		return fail(r, "reference run: %s",
+			    strerror(-(err ? err : result.error)));
+	*checksum = result.checksum;
+	return 0;
+}
+
+/* Judge a batch of the strategy under test. */
+static int check(struct run *r, const char *what, int err,
+		 const struct fl_batch_result *result, uint64_t checksum)
+{
+	if (result->error == -ENOMEM)
+		return fail(r, "%s: memory exhausted: raise the strategy's span or block, or lower --lifetime",
+			    what);
+	if (result->error)
+		return fail(r, "%s: %s", what, strerror(-result->error));
+	if (err == -EILSEQ)
+		return fail(r, "%s: an object did not keep its contents", what);
+	if (err)
+		return fail(r, "%s: %s", what, strerror(-err));
+	if (result->checksum != checksum)
+		return fail(r, "%s: checksum %016" PRIx64 " instead of %016" PRIx64
+			    ": objects were lost or overlap", what,
+			    result->checksum, checksum);
+	return 0;
+}
+
+static int create_region(struct run *r)
+{
+	int err;
+
+	if (fl_workload_is_program(&r->w))
+		return 0;
+	err = r->s->region_create(r->heap, &r->region);
+	if (err)
+		return fail(r, "region_create: %s", strerror(-err));
+	fl_model_create(r->model, 0);
+	return 0;
+}
+
+/*
+ * Guest memory that was never used costs ten times what recycled memory does;
+ * have some recycled.  As much as the run will touch.
+ */
+static void prewarm(const struct run *r)
+{
+	size_t bytes = fl_page_round(r->w.nr_regions_max > 1 ?
+				     r->w.lifetime_bytes / 8 :
+				     r->w.region_bytes_max) + (4 << 20);
+	char *p;
+
+	if (bytes > (size_t)256 << 20)
+		bytes = (size_t)256 << 20;
+	if (fl_reserve(bytes, FL_OPEN, &p))
+		return;
+	for (size_t i = 0; i < bytes; i += fl_page_bytes())
+		*(volatile char *)(p + i) = 1;
+	fl_release(p, bytes);
+}
+
+static int verify(struct run *r)
+{
+	const struct fl_kernel *k = find_kernel(r, r->s, FL_VERIFY);
+	struct fl_batch_result result;
+	uint64_t checksum, objects = r->w.nr_objects, log = r->w.nr_log;
+	struct fl_batch batch;
+	int err;
+
+	/* Fewer objects change neither sizes nor order, only how many. */
+	if (!fl_workload_is_program(&r->w) && objects > VERIFY_OBJECTS_MAX)
+		log = objects = VERIFY_OBJECTS_MAX;
+	err = expect(r, 1, objects, &checksum);
+	if (err)
+		return err;
+	r->log_bytes = (log + 1) * sizeof(struct fl_logged);
+	err = fl_reserve(r->log_bytes, FL_OPEN, &r->log);
+	if (err)
+		return fail(r, "verify log: %s", strerror(-err));
+	fl_workload_batch(&r->w, r->heap, r->region, 1, &batch);
+	batch.nr_objects = objects;
+	batch.log = (struct fl_logged *)(void *)r->log;
+	batch.nr_log = log + 1;
+	err = k->run(&batch, &result);
+	err = check(r, "verify", err, &result, checksum);
+	fl_release(r->log, r->log_bytes);
+	r->log = NULL;
+	return err;
+}
+
+/* First touch: nothing of the heap is resident when the lifetime begins. */
+static int make_fresh(struct run *r)
+{
+	if (r->region) {
+		r->s->region_destroy(r->region);
+		fl_model_destroy(r->model, 0);
+		r->region = NULL;
+	}
+	if (r->s->trim)
+		r->s->trim(r->heap);
+	return create_region(r);
+}
+
+static int run_batch(struct run *r, const struct fl_kernel *k,
+		     uint64_t nr_lifetimes, uint64_t checksum,
+		     struct fl_latency_sink *sink, uint64_t *ticks,
+		     struct fl_batch_result *result)
+{
+	uint64_t before = heap_events(r->heap), start, implied;
+	struct fl_batch batch;
+	int err;
+
+	fl_workload_batch(&r->w, r->heap, r->region, nr_lifetimes, &batch);
+	batch.latency = sink;
+	start = fl_clock_ticks();
+	err = k->run(&batch, result);
+	*ticks = fl_clock_ticks() - start;
+	err = check(r, fl_mode_name(k->mode), err, result, checksum);
+	if (err)
+		return err;
+	implied = fl_model_run(r->model, &r->w, nr_lifetimes);
+	if (heap_events(r->heap) - before != implied)
+		return fail(r, "%s: the slow path ran %" PRIu64
+			    " times, the workload implies %" PRIu64,
+			    fl_mode_name(k->mode),
+			    heap_events(r->heap) - before, implied);
+	return 0;
+}
+
+static int timed(struct run *r)
+{
+	const struct fl_kernel *k = find_kernel(r, r->s, r->cell->planted ?
+						FL_PLANTED : FL_TIMED);
+	uint64_t nr_batches = r->w.nr_lifetimes < NR_BATCHES ?
+			      r->w.nr_lifetimes : NR_BATCHES;
+	uint64_t per_batch, ticks, total = 0, allocs = 0, events = 0;
+	uint64_t before, hits, refills;
+	struct fl_counters *counters = NULL;
+	struct fl_batch_result result;
+	double best = INFINITY;
+	int err;
+
+	if (!k)
+		return fail(r, "no %s instance of kernel %s: the planted slowdown exists for fill of 16 bytes only",
+			    r->cell->planted ? "planted" : "timed",
+			    r->w.spec.kernel);
+	if (r->cell->fresh)
+		nr_batches = r->w.nr_lifetimes;
+	per_batch = (r->w.nr_lifetimes + nr_batches - 1) / nr_batches;
+	err = expect(r, per_batch, 0, &r->checksum);
+	if (err)
+		return err;
+
+	/* Warm: every page touched, branches and caches as they will be. */
+	if (!r->cell->fresh) {
+		uint64_t checksum;
+
+		err = expect(r, 1, 0, &checksum);
+		for (int i = 0; i < 2 && !err; i++)
+			err = run_batch(r, k, 1, checksum, NULL, &ticks,
+					&result);
+		if (err)
+			return err;
+	}
+
+	err = fl_counters_open(&counters, FL_COUNT_THREAD, r->cell->cpu);
+	if (err)
+		return fail(r, "counters: %s", strerror(-err));
+	before = heap_events(r->heap);
+	hits = r->heap->events.nr_hits;
+	refills = r->heap->events.nr_refills;
+	fl_counters_start(counters);
+	for (uint64_t b = 0; b < nr_batches && !err; b++) {
+		double ns;
+
+		if (r->cell->fresh)
+			err = make_fresh(r);
+		if (err)
+			break;
+		err = run_batch(r, k, per_batch, r->checksum, NULL, &ticks,
+				&result);
+		ns = fl_clock_ns(&r->clock, ticks) / (double)result.nr_allocs;
+		best = ns < best ? ns : best;
+		total += ticks;
+		allocs += result.nr_allocs;
+		events += result.nr_events;
+	}
+	fl_counters_stop(counters, &r->counts);
+	fl_counters_close(counters);
+	if (err)
+		return err;
+
+	set(r, FL_METRIC_alloc_ns,
+	    fl_clock_ns(&r->clock, total) / (double)allocs);
+	set(r, FL_METRIC_alloc_best_ns, best);
+	set(r, FL_METRIC_event_ns,
+	    fl_clock_ns(&r->clock, total) / (double)events);
+	set(r, FL_METRIC_events_per_s,
+	    1e9 * (double)events / fl_clock_ns(&r->clock, total));
+	set(r, FL_METRIC_nr_allocs, (double)allocs);
+	set(r, FL_METRIC_nr_batches, (double)nr_batches);
+	set(r, FL_METRIC_nr_lifetimes, (double)(nr_batches * per_batch));
+	set(r, FL_METRIC_lifetime_bytes, (double)r->w.lifetime_bytes);
+	set(r, FL_METRIC_events, (double)(heap_events(r->heap) - before));
+	/* run_batch compared each batch; a difference does not get here. */
+	set(r, FL_METRIC_events_implied,
+	    (double)(heap_events(r->heap) - before));
+	set(r, FL_METRIC_hits, (double)(r->heap->events.nr_hits - hits));
+	set(r, FL_METRIC_refills,
+	    (double)(r->heap->events.nr_refills - refills));
+	return 0;
+}
+
+/* The loop without allocation, as the module compiled it. */
+static void measure_floor(struct run *r)
+{
+	const struct fl_kernel *k = fl_kernel_find(r->s, "empty", 0,
+						   r->cell->residence, FL_TIMED);
+	struct fl_batch batch = { .nr_lifetimes = 1, .nr_objects = 1 << 22 };
+	double best = INFINITY;
+
+	for (int i = 0; k && i < 3; i++) {
+		struct fl_batch_result result;
+		uint64_t start = fl_clock_ticks();
+		double ns;
+
+		k->run(&batch, &result);
+		ns = fl_clock_ns(&r->clock, fl_clock_ticks() - start) /
+		     (double)result.nr_allocs;
+		best = ns < best ? ns : best;
+	}
+	if (k)
+		set(r, FL_METRIC_floor_ns, best);
+}
+
+/* Slow paths one by one, in a batch of their own. */
+static int latency(struct run *r)
+{
+	const struct fl_kernel *k = find_kernel(r, r->s, FL_LATENCY);
+	uint64_t wanted = r->cell->latency_events, lifetimes = 1, ticks;
+	struct fl_batch_result result;
+	struct fl_hist_sink sink;
+	uint64_t most = LATENCY_ALLOCS_MAX / r->w.nr_objects, checksum;
+	double events = r->out->value[FL_METRIC_events] /
+			r->out->value[FL_METRIC_nr_lifetimes];
+	int err;
+
+	if (!wanted || !k)
+		return 0;
+	if (events > 0)
+		lifetimes = (uint64_t)ceil((double)wanted / events);
+	lifetimes = lifetimes > most ? most : lifetimes;
+	lifetimes = lifetimes ? lifetimes : 1;
+	fl_hist_sink_init(&sink, r->out->slow, r->clock.ns_per_tick);
+	err = expect(r, r->cell->fresh ? 1 : lifetimes, 0, &checksum);
+	if (!r->cell->fresh)
+		return err ? err : run_batch(r, k, lifetimes, checksum,
+					     &sink.base, &ticks, &result);
+	while (!err && lifetimes--) {
+		err = make_fresh(r);
+		if (!err)
+			err = run_batch(r, k, 1, checksum, &sink.base, &ticks,
+					&result);
+	}
+	return err;
+}
+
+static void report_latency(struct run *r)
+{
+	static const struct {
+		enum fl_metric metric;
+		uint32_t ppm;
+	} percentiles[] = {
+		{ FL_METRIC_slow_p50_ns, 500000 },
+		{ FL_METRIC_slow_p90_ns, 900000 },
+		{ FL_METRIC_slow_p99_ns, 990000 },
+		{ FL_METRIC_slow_p99_9_ns, 999000 },
+		{ FL_METRIC_slow_p99_99_ns, 999900 },
+	};
+	const struct fl_hist *h = r->out->slow;
+	uint64_t ns;
+
+	set(r, FL_METRIC_slow_n, (double)h->nr_values);
+	if (!h->nr_values || fl_hist_percentile(h, 500000, &ns) ||
+	    !fl_clock_resolves(&r->clock, (double)ns))
+		return;
+	for (size_t i = 0; i < sizeof(percentiles) / sizeof(*percentiles); i++)
+		if (fl_hist_nr_beyond(h, percentiles[i].ppm) >=
+		    FL_HIST_BEYOND_MIN &&
+		    !fl_hist_percentile(h, percentiles[i].ppm, &ns))
+			set(r, percentiles[i].metric, (double)ns);
+	set(r, FL_METRIC_slow_max_ns, (double)h->max_ns);
+}
+
+/* Resident pages of the heap's ranges of one kind. */
+static int count_pages(const struct fl_census *census,
+		       const struct fl_strategy *s, const struct fl_heap *heap,
+		       enum fl_range_kind kind, uint64_t *pages,
+		       uint64_t *reserved)
+{
+	struct fl_range ranges[RANGES_MAX];
+	size_t nr = s->ranges(heap, ranges, RANGES_MAX);
+	enum fl_census_source source = census->best;
+
+	if (nr > RANGES_MAX)
+		return -E2BIG;
+	*pages = 0;
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t n = 0;
+		int err;
+
+		*reserved += ranges[i].bytes;
+		if (ranges[i].kind != kind)
+			continue;
+		err = fl_census_pages(census, source, ranges[i].base,
+				      ranges[i].bytes, &n);
+		if (err)
+			return err;
+		*pages += n;
+	}
+	return 0;
+}
+
+static void take_census(struct run *r)
+{
+	uint64_t objects = 0, metadata = 0, reserved = 0, twice = 0;
+	struct fl_process_pages process;
+	struct fl_census census;
+
+	if (!fl_census_open(&census)) {
+		if (!count_pages(&census, r->s, r->heap, FL_RANGE_OBJECTS,
+				 &objects, &reserved) &&
+		    !count_pages(&census, r->s, r->heap, FL_RANGE_METADATA,
+				 &metadata, &twice)) {
+			set(r, FL_METRIC_resident_pages, (double)objects);
+			set(r, FL_METRIC_metadata_pages, (double)metadata);
+			set(r, FL_METRIC_reserved_bytes, (double)reserved);
+		}
+		fl_census_close(&census);
+	}
+	if (!fl_census_process(&process)) {
+		uint64_t theirs = (objects + metadata) * fl_page_bytes() +
+				  r->w.trace.nr_words * sizeof(uint32_t);
+
+		set(r, FL_METRIC_vmas, (double)process.nr_vmas);
+		set(r, FL_METRIC_page_table_bytes,
+		    (double)process.page_table_bytes);
+		set(r, FL_METRIC_lazy_free_bytes,
+		    (double)process.lazy_free_bytes);
+		if (process.resident_bytes > theirs)
+			set(r, FL_METRIC_harness_bytes,
+			    (double)(process.resident_bytes - theirs));
+	}
+}
+
+/* Account mode: a census every so many events. */
+struct pages_sink {
+	struct fl_census_sink base;
+	struct run *r;
+	struct fl_census census;
+	int err;
+};
+
+static void take_pages(struct fl_census_sink *base, uint64_t event)
+{
+	struct pages_sink *sink = (struct pages_sink *)base;
+	uint64_t pages, reserved = 0;
+
+	if (!sink->err)
+		sink->err = count_pages(&sink->census, sink->r->s, sink->r->heap,
+					FL_RANGE_OBJECTS, &pages, &reserved);
+	if (!sink->err)
+		json_array_append_new(sink->r->pages,
+				      json_pack("[I, I]", (json_int_t)event,
+						(json_int_t)pages));
+}
+
+static int account(struct run *r)
+{
+	const struct fl_kernel *k = find_kernel(r, r->s, FL_ACCOUNT);
+	uint64_t events = fl_workload_is_program(&r->w) ? r->w.nr_events :
+							  r->w.nr_objects;
+	struct pages_sink sink = { .r = r };
+	struct fl_batch_result result;
+	struct fl_batch batch;
+	uint64_t checksum;
+	int err;
+
+	if (!k)
+		return fail(r, "kernel %s has no account mode", r->w.spec.kernel);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	err = expect(r, 1, 0, &checksum);
+	if (!err && fl_census_open(&sink.census))
+		err = fail(r, "page census: cannot read /proc/self/pagemap");
+	if (err)
+		return err;
+	sink.base.take = take_pages;
+	sink.base.every = events / NR_CENSUSES ? events / NR_CENSUSES : 1;
+	fl_workload_batch(&r->w, r->heap, r->region, 1, &batch);
+	batch.census = &sink.base;
+	err = k->run(&batch, &result);
+	err = check(r, "account", err, &result, checksum);
+	if (!err)
+		take_pages(&sink.base, result.nr_events);
+	fl_census_close(&sink.census);
+	if (!err && sink.err)
+		err = fail(r, "page census: %s", strerror(-sink.err));
+	r->checksum = checksum;
+	return err;
+}
+
+static void add_flags(struct run *r)
+{
+	const struct fl_count *moved =
+		&r->counts.count[FL_COUNTER_perf_migrations];
+	const struct fl_count *steal = &r->counts.count[FL_COUNTER_steal_ms];
+
+	if (moved->have && moved->value)
+		json_array_append_new(r->flags, json_string("migrated"));
+	if (steal->have && steal->value >= STEAL_FLAG_MS)
+		json_array_append_new(r->flags, json_string("steal"));
+}
+
+static json_t *settings_json(const struct fl_cell *cell)
+{
+	const struct fl_strategy *s = cell->module->strategy;
+	json_t *settings = json_object();
+	char text[64];
+
+	for (size_t i = 0; i < s->nr_tunables; i++) {
+		fl_tunable_format(&s->tunables[i], cell->values[i], text,
+				  sizeof(text));
+		json_object_set_new(settings, s->tunables[i].name,
+				    json_string(text));
+	}
+	return settings;
+}
+
+/* Why a metric that could be there is not. */
+static const char *absence(const struct run *r, enum fl_metric metric)
+{
+	if (r->out->status != FL_OK)
+		return "the sample did not succeed";
+	if (metric == FL_METRIC_trace_lines_per_s)
+		return "no trace was read";
+	if (r->cell->account)
+		return "not measured in account mode";
+	if (metric >= FL_METRIC_slow_n && metric <= FL_METRIC_slow_max_ns) {
+		uint64_t ns;
+
+		if (!r->cell->latency_events)
+			return "no slow paths were to be timed one by one";
+		if (!r->out->slow->nr_values)
+			return "the slow path did not run";
+		if (!fl_hist_percentile(r->out->slow, 500000, &ns) &&
+		    !fl_clock_resolves(&r->clock, (double)ns))
+			return "shorter than ten steps of the clock";
+		return "fewer than ten values lie beyond it";
+	}
+	return "the kernel does not tell";
+}
+
+static json_t *metrics_json(const struct run *r, json_t *unavailable)
+{
+	json_t *metrics = json_object();
+	const char *name;
+	char *text;
+
+	for (int m = 0; m < FL_NR_METRICS; m++) {
+		const double v = r->out->value[m];
+
+		name = fl_metric_name((enum fl_metric)m);
+		if (!isnan(v)) {
+			json_object_set_new(metrics, name,
+				v == floor(v) && fabs(v) < 1e15 ?
+				json_integer((json_int_t)v) : json_real(v));
+			continue;
+		}
+		json_object_set_new(metrics, name, json_null());
+		json_object_set_new(unavailable, name,
+			json_string(absence(r, (enum fl_metric)m)));
+	}
+	for (int c = 0; c < FL_NR_COUNTERS; c++) {
+		const struct fl_count *count = &r->counts.count[c];
+
+		name = fl_counter_name((enum fl_counter)c);
+		if (count->have) {
+			json_object_set_new(metrics, name,
+				json_integer((json_int_t)count->value));
+			continue;
+		}
+		text = (char *)(uintptr_t)count->reason;
+		json_object_set_new(metrics, name, json_null());
+		json_object_set_new(unavailable, name,
+			json_string(*text ? text : "no timed batch was run"));
+	}
+	return metrics;
+}
+
+static json_t *result_json(const struct run *r)
+{
+	const struct fl_cell *cell = r->cell;
+	const struct fl_workload_spec *spec = &r->w.spec;
+	json_t *unavailable = json_object(), *slow = NULL;
+	const bool ok = r->out->status == FL_OK;
+	char checksum[32], *trace = NULL;
+
+	snprintf(checksum, sizeof(checksum), "%016" PRIx64, r->checksum);
+	if (r->out->slow->nr_values)
+		fl_hist_to_json(r->out->slow, &slow);
+	if (spec->trace)
+		trace = fl_module_stem(spec->trace);
+	return json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:o, s:o, s:O, s:o?, s:o, s:O?}",
+		"schema", 1,
+		"status", fl_status_name(r->out->status),
+		"reason", ok ? NULL : r->out->reason.text,
+		"strategy", r->s->name,
+		"settings", settings_json(cell),
+		"answer", fl_answer_name(r->s->answer),
+		"trigger", r->s->trigger,
+		"kernel", spec->kernel,
+		"object_bytes", (int)spec->object_bytes,
+		"residence", fl_residence_name(cell->account ? FL_MEMORY :
+					       cell->residence),
+		"mode", cell->account ? "account" :
+			cell->planted ? "planted" : "timed",
+		"fresh", cell->fresh,
+		"block_bytes", (json_int_t)spec->block_bytes,
+		"lifetime_bytes", (json_int_t)r->w.lifetime_bytes,
+		"seed", (json_int_t)spec->seed,
+		"trace", trace,
+		"checksum", ok ? checksum : NULL,
+		"cpu", cell->cpu,
+		"metrics", metrics_json(r, unavailable),
+		"unavailable", unavailable,
+		"flags", r->flags,
+		"latency", slow,
+		"clock", fl_clock_json(&r->clock),
+		"pages", r->pages);
+}
+
+static void close_heap(struct run *r)
+{
+	if (r->region)
+		r->s->region_destroy(r->region);
+	if (r->heap)
+		r->s->close(r->heap);
+	fl_model_free(r->model);
+	r->region = NULL;
+	r->heap = NULL;
+	r->model = NULL;
+}
+
+/* A heap with an empty region, if the kernel wants one from us. */
+static int open_heap(struct run *r)
+{
+	struct fl_open_args args = {
+		.values = r->cell->values, .cpu = r->cell->cpu,
+	};
+	int err;
+
+	fl_workload_open_args(&r->w, &args);
+	err = r->s->open(&args, &r->heap);
+	if (err) {
+		r->heap = NULL;
+		return fail(r, "open: %s", strerror(-err));
+	}
+	r->model = fl_model_new(r->s, r->heap, r->w.nr_regions_max);
+	if (!r->model)
+		return fail(r, "model: %s", strerror(ENOMEM));
+	return create_region(r);
+}
+
+static void run(struct run *r)
+{
+	char reason[512] = "";
+	int err;
+
+	if (r->s->probe &&
+	    r->s->probe(r->cell->values, reason, sizeof(reason))) {
+		r->out->status = FL_UNSUPPORTED;
+		fl_complain(&r->out->reason, 0, "%s", reason);
+		return;
+	}
+	prewarm(r);
+	err = open_heap(r);
+	if (r->cell->account) {
+		err = err ? err : account(r);
+	} else {
+		/*
+		 * Verify in a heap of its own: its lifetime may be shorter, and
+		 * the model and the warm-up must see the heap as it was opened.
+		 */
+		err = err ? err : verify(r);
+		close_heap(r);
+		err = err ? err : open_heap(r);
+		err = err ? err : timed(r);
+		err = err ? err : latency(r);
+		if (!err) {
+			measure_floor(r);
+			report_latency(r);
+			add_flags(r);
+		}
+	}
+	if (!err)
+		take_census(r);
+}
+
+int fl_cell_run(const struct fl_cell *cell, struct fl_cell_result *result,
+		struct fl_complaint *why)
+{
+	struct run r = { .cell = cell, .s = cell->module->strategy,
+			 .out = result };
+	uint64_t start;
+	int err;
+
+	*result = (struct fl_cell_result){ .status = FL_OK };
+	for (int m = 0; m < FL_NR_METRICS; m++)
+		result->value[m] = NAN;
+	if (cell->cpu >= 0) {
+		err = fl_place_pin(cell->cpu);
+		if (err)
+			return fl_complain(why, err,
+				"--cpu %d: %s: choose one this process may use",
+				cell->cpu, strerror(-err));
+	}
+	err = fl_clock_init(&r.clock);
+	if (err)
+		return fl_complain(why, err, "clock: %s", strerror(-err));
+	start = fl_clock_ticks();
+	err = fl_workload_make(&cell->workload, &r.w, why);
+	if (err)
+		return err;
+	if (cell->workload.trace)
+		r.trace_s = fl_clock_ns(&r.clock, fl_clock_ticks() - start) / 1e9;
+	result->slow = calloc(1, sizeof(*result->slow));
+	r.flags = json_array();
+	r.pages = cell->account ? json_array() : NULL;
+	if (!result->slow || !r.flags)
+		return fl_complain(why, -ENOMEM, "%s", strerror(ENOMEM));
+	fl_hist_reset(result->slow);
+
+	run(&r);
+
+	set(&r, FL_METRIC_clock_step_ns, r.clock.step_ns);
+	set(&r, FL_METRIC_clock_pair_ns, r.clock.pair_p50_ns);
+	if (r.trace_s > 0 && r.w.trace.facts.nr_lines)
+		set(&r, FL_METRIC_trace_lines_per_s,
+		    (double)r.w.trace.facts.nr_lines / r.trace_s);
+	result->json = result_json(&r);
+	close_heap(&r);
+	fl_workload_free(&r.w);
+	json_decref(r.flags);
+	json_decref(r.pages);
+	return result->json ? 0 : fl_complain(why, -ENOMEM, "%s",
+					      strerror(ENOMEM));
+}
+
+void fl_cell_result_free(struct fl_cell_result *result)
+{
+	json_decref(result->json);
+	free(result->slow);
+	result->json = NULL;
+	result->slow = NULL;
+}

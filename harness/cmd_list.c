@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "harness/commands.h"
+#include "harness/module_load.h"
+#include "harness/workload.h"
+
+struct arguments {
+	const char *name;
+	bool json;
+};
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0, "as JSON", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	switch (key) {
+	case 'j':
+		a->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->name)
+			argp_error(state, "\"%s\": one strategy at a time", arg);
+		a->name = arg;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options, .parser = parse, .args_doc = "[STRATEGY]",
+	.doc = "Show the strategies, what this host supports, and the kernels; or one "
+	       "strategy with its tunables.\v"
+	       "SUPPORTED: the probe succeeded.  UNSUPPORTED: the running kernel or our "
+	       "privileges refuse, with the reason.  BROKEN: the file is no usable module, "
+	       "or a heap cannot be opened although the probe succeeded.",
+};
+
+/* What became of one module. */
+struct standing {
+	const char *word;	/* SUPPORTED, UNSUPPORTED, BROKEN */
+	struct fl_complaint reason;
+};
+
+/* Does it open, allocate and close?  The least that "supported" promises. */
+static int try_heap(const struct fl_strategy *s, const uint64_t *values,
+		    struct fl_complaint *why)
+{
+	struct fl_open_args args = {
+		.values = values, .region_bytes_max = 4096,
+		.object_bytes_max = 4096, .nr_regions_max = 1, .cpu = -1,
+	};
+	struct fl_region *region;
+	struct fl_heap *heap;
+	int err = s->open(&args, &heap);
+
+	if (err)
+		return fl_complain(why, err, "open: %s", strerror(-err));
+	err = s->region_create(heap, &region);
+	if (err) {
+		fl_complain(why, err, "region_create: %s", strerror(-err));
+	} else {
+		uint64_t *object = s->object_new(region, 16, 8, 42);
+
+		if (!object || *object != 42 || region->error)
+			err = fl_complain(why, -EIO, "the first object is not there");
+		s->region_destroy(region);
+	}
+	s->close(heap);
+	return err;
+}
+
+static void judge(const struct fl_module *m, const uint64_t *values,
+		  struct standing *out)
+{
+	char reason[512] = "";
+
+	*out = (struct standing){ .word = "SUPPORTED" };
+	if (m->strategy->probe &&
+	    m->strategy->probe(values, reason, sizeof(reason))) {
+		out->word = "UNSUPPORTED";
+		fl_complain(&out->reason, 0, "%s", reason);
+	} else if (try_heap(m->strategy, values, &out->reason)) {
+		out->word = "BROKEN";
+	}
+}
+
+static const char *paint(const char *word)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	if ((no_color && *no_color) || !isatty(STDOUT_FILENO))
+		return "";
+	return !strcmp(word, "SUPPORTED") ? "\033[32m" :
+	       !strcmp(word, "UNSUPPORTED") ? "\033[33m" : "\033[31m";
+}
+
+static void print_standing(const char *name, const char *answer,
+			   const struct standing *st, const char *what)
+{
+	const char *color = paint(st->word);
+
+	printf("  %-14s %-9s %s%-11s%s  %s\n", name, answer, color, st->word,
+	       *color ? "\033[0m" : "",
+	       *st->reason.text ? st->reason.text : what);
+}
+
+static void print_tunables(const struct fl_strategy *s)
+{
+	for (size_t i = 0; i < s->nr_tunables; i++) {
+		const struct fl_tunable *t = &s->tunables[i];
+		char def[64], low[64], high[64];
+
+		fl_tunable_format(t, t->def, def, sizeof(def));
+		printf("    %-10s %-9s default %-10s ", t->name,
+		       *t->unit ? t->unit : "-", def);
+		if (t->kind == FL_TUNABLE_CHOICE) {
+			for (size_t k = 0; t->choices[k]; k++)
+				printf("%s%s", k ? "|" : "", t->choices[k]);
+		} else {
+			fl_tunable_format(t, t->min, low, sizeof(low));
+			fl_tunable_format(t, t->max, high, sizeof(high));
+			printf("%s..%s", low, high);
+		}
+		printf("\n               %s\n", t->help);
+	}
+	if (!s->nr_tunables)
+		printf("    (none)\n");
+}
+
+static json_t *tunables_json(const struct fl_strategy *s)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < s->nr_tunables; i++) {
+		const struct fl_tunable *t = &s->tunables[i];
+		json_t *one;
+		char text[64];
+
+		fl_tunable_format(t, t->def, text, sizeof(text));
+		one = json_pack("{s:s, s:s, s:s, s:s}", "name", t->name,
+				"unit", t->unit, "default", text, "help",
+				t->help);
+		if (t->kind == FL_TUNABLE_CHOICE) {
+			json_t *choices = json_array();
+
+			for (size_t k = 0; t->choices[k]; k++)
+				json_array_append_new(choices,
+					json_string(t->choices[k]));
+			json_object_set_new(one, "choices", choices);
+		} else {
+			json_object_set_new(one, "min",
+				json_integer((json_int_t)t->min));
+			json_object_set_new(one, "max",
+				json_integer((json_int_t)t->max));
+		}
+		json_array_append_new(all, one);
+	}
+	return all;
+}
+
+static int list_one(const struct arguments *a)
+{
+	uint64_t values[FL_TUNABLES_MAX] = { 0 };
+	struct fl_complaint why = { "" };
+	struct fl_module m;
+	struct standing st;
+	int err = fl_module_named(a->name, &m, &why);
+
+	if (err) {
+		fprintf(stderr, "faultline: %s\n", why.text);
+		return FL_EXIT_USAGE;
+	}
+	fl_tunables_defaults(m.strategy, values);
+	judge(&m, values, &st);
+	if (a->json) {
+		json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+			"name", m.strategy->name, "answer",
+			fl_answer_name(m.strategy->answer), "trigger",
+			m.strategy->trigger, "summary", m.strategy->summary,
+			"standing", st.word, "reason", st.reason.text,
+			"tunables", tunables_json(m.strategy));
+
+		json_dumpf(j, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(j);
+	} else {
+		print_standing(m.strategy->name,
+			       fl_answer_name(m.strategy->answer), &st,
+			       m.strategy->summary);
+		if (*st.reason.text)
+			printf("    %s\n", m.strategy->summary);
+		printf("    trigger: %s\n\n  tunables (--set name=value,...):\n",
+		       m.strategy->trigger);
+		print_tunables(m.strategy);
+	}
+	fl_module_unload(&m);
+	return FL_EXIT_OK;
+}
+
+/* The kernels of any module are the kernels of all: they are one template. */
+static void add_kernels(const struct fl_strategy *s, json_t *kernels)
+{
+	for (size_t i = 0; i < s->nr_kernels; i++) {
+		const struct fl_kernel *k = &s->kernels[i];
+		const char *what = fl_workload_describe(k->name);
+
+		json_object_set_new(kernels, k->name,
+				    json_string(what ? what : ""));
+	}
+}
+
+static int list_all(const struct arguments *a)
+{
+	json_t *kernels = json_object(), *strategies = json_array(), *what;
+	struct fl_complaint why = { "" };
+	int status = FL_EXIT_OK;
+	const char *key;
+	char **paths;
+
+	if (fl_modules_list(&paths, &why) < 0) {
+		fprintf(stderr, "faultline: %s\n", why.text);
+		status = FL_EXIT_USAGE;
+		goto out;
+	}
+	if (!a->json)
+		printf("strategies (answer: what happens when the block is full)\n");
+	for (char **p = paths; *p; p++) {
+		uint64_t values[FL_TUNABLES_MAX] = { 0 };
+		char *stem = fl_module_stem(*p);
+		struct standing st = { .word = "BROKEN" };
+		const char *answer = "?", *summary = "";
+		struct fl_module m = { 0 };
+
+		if (!fl_module_load(*p, &m, &st.reason)) {
+			fl_tunables_defaults(m.strategy, values);
+			judge(&m, values, &st);
+			answer = fl_answer_name(m.strategy->answer);
+			summary = m.strategy->summary;
+			add_kernels(m.strategy, kernels);
+		}
+		if (!strcmp(st.word, "BROKEN"))
+			status = FL_EXIT_FAILED;
+		if (a->json)
+			json_array_append_new(strategies,
+				json_pack("{s:s, s:s, s:s, s:s, s:s}",
+					  "name", stem, "answer", answer,
+					  "summary", summary, "standing",
+					  st.word, "reason", st.reason.text));
+		else
+			print_standing(stem, answer, &st, summary);
+		fl_module_unload(&m);
+		free(stem);
+	}
+	if (a->json) {
+		json_t *all = json_pack("{s:O, s:O}", "strategies", strategies,
+					"kernels", kernels);
+
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(all);
+	} else {
+		if (!*paths)
+			printf("  none found; set FAULTLINE_MODULES to the directory of the modules\n");
+		printf("\nkernels (what a run allocates)\n");
+		json_object_foreach(kernels, key, what)
+			printf("  %-14s %s\n", key, json_string_value(what));
+		printf("\n`faultline list STRATEGY` shows its tunables.\n");
+	}
+	fl_modules_list_free(paths);
+out:
+	json_decref(kernels);
+	json_decref(strategies);
+	return status;
+}
+
+int fl_cmd_list(int argc, char **argv)
+{
+	struct arguments a = { 0 };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	return a.name ? list_one(&a) : list_all(&a);
+}

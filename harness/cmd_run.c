@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/cell.h"
+#include "harness/commands.h"
+
+enum {
+	KEY_MODULE = 256, KEY_KERNEL, KEY_SIZE, KEY_RESIDENCE, KEY_BLOCK,
+	KEY_LIFETIME, KEY_OPS, KEY_SEED, KEY_TRACE, KEY_PLANTED, KEY_FRESH,
+	KEY_ACCOUNT, KEY_LATENCY, KEY_CPU, KEY_JSON,
+};
+
+static const struct argp_option options[] = {
+	{ "kernel", KEY_KERNEL, "NAME", 0, "what to allocate (fill); `faultline list` shows them", 1 },
+	{ "size", KEY_SIZE, "BYTES", 0, "fill: size of an object: 16, 32, 64 or 128 (16)", 1 },
+	{ "block", KEY_BLOCK, "BYTES", 0, "what a block is; sets the strategy's tunable \"block\" too, if it has one (the tunable's value, or 64K)", 1 },
+	{ "lifetime", KEY_LIFETIME, "BYTES", 0, "bytes a region allocates between two resets, or Nx for N blocks (16x)", 1 },
+	{ "trace", KEY_TRACE, "FILE", 0, "replay: the trace", 1 },
+	{ "residence", KEY_RESIDENCE, "register|memory", 0, "where the cursor lives (register)", 1 },
+	{ "ops", KEY_OPS, "N", 0, "allocations to time, at least (16M)", 1 },
+	{ "seed", KEY_SEED, "N", 0, "for the sizes (1)", 1 },
+	{ "set", 's', "NAME=VALUE,...", 0, "tunables of the strategy; `faultline list NAME` shows them", 2 },
+	{ "module", KEY_MODULE, "FILE", 0, "load the strategy from this file", 2 },
+	{ "latency-events", KEY_LATENCY, "N", 0, "slow paths to time one by one (1000; 0: none)", 3 },
+	{ "fresh", KEY_FRESH, NULL, 0, "first touch: give pages back before each lifetime, untimed", 3 },
+	{ "account", KEY_ACCOUNT, NULL, 0, "count resident pages along the way, instead of timing", 3 },
+	{ "planted", KEY_PLANTED, NULL, 0, "add a known slowdown to every allocation (fill, 16 bytes)", 3 },
+	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 4 },
+	{ "json", KEY_JSON, NULL, 0, "one JSON line, as results/SCHEMA.md says", 4 },
+	{ 0 },
+};
+
+struct arguments {
+	struct fl_cell cell;
+	const char *strategy, *module_path, *settings, *lifetime;
+	bool json;
+};
+
+static uint64_t number(const char *option, const char *text,
+		       struct argp_state *state)
+{
+	uint64_t value = 0;
+	int err = fl_parse_bytes(text, &value);
+
+	if (err)
+		argp_error(state, "--%s=%s: %s", option, text,
+			   err == -ERANGE ? "too large" :
+			   "not a number; write 4096, 64K, 1M ...");
+	return value;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+	struct fl_workload_spec *w = &a->cell.workload;
+	uint64_t n;
+
+	switch (key) {
+	case KEY_KERNEL:
+		w->kernel = arg;
+		break;
+	case KEY_SIZE:
+		n = number("size", arg, state);
+		w->object_bytes = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+		if (!n)
+			argp_error(state, "--size=0: an object has at least 1 byte");
+		break;
+	case KEY_BLOCK:
+		w->block_bytes = number("block", arg, state);
+		if (!w->block_bytes)
+			argp_error(state, "--block=0: must be from 4K to 1G");
+		break;
+	case KEY_LIFETIME:
+		a->lifetime = arg;
+		break;
+	case KEY_OPS:
+		w->nr_ops = number("ops", arg, state);
+		if (!w->nr_ops)
+			argp_error(state, "--ops=0: must be at least 1");
+		break;
+	case KEY_SEED:
+		w->seed = number("seed", arg, state);
+		break;
+	case KEY_TRACE:
+		w->trace = arg;
+		break;
+	case KEY_RESIDENCE:
+		if (!strcmp(arg, "register"))
+			a->cell.residence = FL_REGISTER;
+		else if (!strcmp(arg, "memory"))
+			a->cell.residence = FL_MEMORY;
+		else
+			argp_error(state, "--residence=%s: must be register or memory",
+				   arg);
+		break;
+	case 's':
+		a->settings = arg;
+		break;
+	case KEY_MODULE:
+		a->module_path = arg;
+		break;
+	case KEY_LATENCY:
+		a->cell.latency_events = number("latency-events", arg, state);
+		break;
+	case KEY_FRESH:
+		a->cell.fresh = true;
+		break;
+	case KEY_ACCOUNT:
+		a->cell.account = true;
+		break;
+	case KEY_PLANTED:
+		a->cell.planted = true;
+		break;
+	case KEY_CPU:
+		n = number("cpu", arg, state);
+		a->cell.cpu = n > INT32_MAX ? INT32_MAX : (int)n;
+		break;
+	case KEY_JSON:
+		a->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->strategy)
+			argp_error(state, "\"%s\": one strategy at a time; a plan runs many (faultline campaign)",
+				   arg);
+		a->strategy = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!a->strategy && !a->module_path)
+			argp_error(state, "name a strategy; `faultline list` shows them");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options, .parser = parse, .args_doc = "STRATEGY",
+	.doc = "Measure one strategy on one workload, in this process.\v"
+	       "Sizes take K, M, G, T.  Exit status: 0; 1: the sample failed (a wrong "
+	       "checksum, memory exhausted, a slow path that did not run as often as "
+	       "implied); 2: the command makes no sense; 77: this host cannot run it.",
+};
+
+/* --lifetime: bytes, or a multiple of the block. */
+static int resolve_lifetime(struct arguments *a, struct fl_complaint *why)
+{
+	struct fl_workload_spec *w = &a->cell.workload;
+	const uint64_t block = w->block_bytes ? w->block_bytes : 64 << 10;
+	char *end;
+
+	if (!a->lifetime)
+		return 0;
+	errno = 0;
+	w->lifetime_bytes = strtoull(a->lifetime, &end, 10);
+	if (end != a->lifetime && !strcmp(end, "x") && *a->lifetime != '-' &&
+	    !errno) {
+		if (!w->lifetime_bytes ||
+		    __builtin_mul_overflow(w->lifetime_bytes, block,
+					   &w->lifetime_bytes))
+			return fl_complain(why, -EINVAL,
+				"--lifetime=%s: out of range", a->lifetime);
+		return 0;
+	}
+	if (fl_parse_bytes(a->lifetime, &w->lifetime_bytes) ||
+	    !w->lifetime_bytes)
+		return fl_complain(why, -EINVAL,
+			"--lifetime=%s: write bytes (1M) or blocks (16x)",
+			a->lifetime);
+	return 0;
+}
+
+/*
+ * One idea of "block" for workload and strategy: --block sets both, and
+ * without it the strategy's tunable is the workload's block.
+ */
+static int resolve_block(struct arguments *a, const struct fl_strategy *s,
+			 uint64_t *values, struct fl_complaint *why)
+{
+	int i = fl_tunable_index(s, "block");
+	char setting[64] = "block=";
+
+	if (i < 0)
+		return 0;
+	if (!a->cell.workload.block_bytes) {
+		a->cell.workload.block_bytes = values[i];
+		return 0;
+	}
+	fl_format_bytes(a->cell.workload.block_bytes, setting + 6,
+			sizeof(setting) - 6);
+	return fl_tunables_set(s, setting, values, why);
+}
+
+static void print_metric(const struct fl_cell_result *r, enum fl_metric m,
+			 const char *label)
+{
+	const double v = r->value[m];
+
+	if (isnan(v))
+		return;
+	if (v == floor(v))
+		printf("  %-26s %14.0f %s\n", label, v, fl_metric_unit(m));
+	else
+		printf("  %-26s %14.3f %s\n", label, v, fl_metric_unit(m));
+}
+
+static void print_human(const struct arguments *a, const struct fl_module *m,
+			const struct fl_cell_result *r)
+{
+	const json_t *settings = json_object_get(r->json, "settings");
+	const json_t *kernel = json_object_get(r->json, "kernel");
+	const json_t *bytes = json_object_get(r->json, "object_bytes");
+	const char *key;
+	json_t *value;
+
+	printf("%s", m->strategy->name);
+	json_object_foreach((json_t *)(uintptr_t)settings, key, value)
+		printf(" %s=%s", key, json_string_value(value));
+	printf(": %s", json_string_value(kernel));
+	if (json_integer_value(bytes))
+		printf(" %d B", (int)json_integer_value(bytes));
+	printf(", cursor in %s\n", json_string_value(
+		       json_object_get(r->json, "residence")));
+	if (r->status != FL_OK) {
+		printf("  %s: %s\n", r->status == FL_UNSUPPORTED ?
+		       "UNSUPPORTED" : "FAILED", r->reason.text);
+		return;
+	}
+	print_metric(r, FL_METRIC_alloc_ns, "per allocation");
+	print_metric(r, FL_METRIC_floor_ns, "empty loop");
+	if (a->cell.workload.trace) {
+		print_metric(r, FL_METRIC_event_ns, "per event");
+		print_metric(r, FL_METRIC_events_per_s, "events");
+		print_metric(r, FL_METRIC_trace_lines_per_s, "trace lines compiled");
+	}
+	print_metric(r, FL_METRIC_nr_allocs, "allocations timed");
+	print_metric(r, FL_METRIC_nr_lifetimes, "lifetimes");
+	print_metric(r, FL_METRIC_lifetime_bytes, "bytes per lifetime");
+	print_metric(r, FL_METRIC_events, "slow paths");
+	print_metric(r, FL_METRIC_events_implied, "slow paths implied");
+	print_metric(r, FL_METRIC_slow_p50_ns, "slow path p50");
+	print_metric(r, FL_METRIC_slow_p99_ns, "slow path p99");
+	print_metric(r, FL_METRIC_slow_max_ns, "slow path longest");
+	print_metric(r, FL_METRIC_resident_pages, "resident");
+	print_metric(r, FL_METRIC_metadata_pages, "bookkeeping");
+	print_metric(r, FL_METRIC_vmas, "VMAs");
+	print_metric(r, FL_METRIC_page_table_bytes, "page tables");
+}
+
+int fl_cmd_run(int argc, char **argv)
+{
+	struct arguments a = {
+		.cell = { .cpu = -1, .latency_events = 1000,
+			  .workload.kernel = "fill" },
+	};
+	uint64_t values[FL_TUNABLES_MAX] = { 0 };
+	struct fl_cell_result result = { 0 };
+	struct fl_module module = { 0 };
+	struct fl_complaint why = { "" };
+	int err, status = FL_EXIT_USAGE;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	err = a.module_path ? fl_module_load(a.module_path, &module, &why) :
+			      fl_module_named(a.strategy, &module, &why);
+	if (err)
+		goto complain;
+	fl_tunables_defaults(module.strategy, values);
+	err = fl_tunables_set(module.strategy, a.settings, values, &why);
+	if (!err)
+		err = resolve_block(&a, module.strategy, values, &why);
+	if (!err)
+		err = resolve_lifetime(&a, &why);
+	if (err)
+		goto complain;
+	a.cell.module = &module;
+	a.cell.values = values;
+	err = fl_cell_run(&a.cell, &result, &why);
+	if (err)
+		goto complain;
+	if (a.json) {
+		json_dumpf(result.json, stdout, JSON_COMPACT |
+			   JSON_REAL_PRECISION(9));
+		putchar('\n');
+	} else {
+		print_human(&a, &module, &result);
+	}
+	status = result.status == FL_OK ? FL_EXIT_OK :
+		 result.status == FL_UNSUPPORTED ? FL_EXIT_UNSUPPORTED :
+						   FL_EXIT_FAILED;
+	fl_cell_result_free(&result);
+	fl_module_unload(&module);
+	return status;
+
+complain:
+	fprintf(stderr, "faultline: %s\n", *why.text ? why.text : strerror(-err));
+	fl_module_unload(&module);
+	return status;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * harness/commands.h: the subcommands of `faultline`, one per cmd_*.c.
+ *
+ * Each takes its own argv (argv[0] is "faultline NAME") and returns the exit
+ * status: 0; 1 when something measured or tested failed; 2 when what the user
+ * wrote makes no sense; 77 when this host cannot do it.
+ */
+#ifndef FL_COMMANDS_H
+#define FL_COMMANDS_H
+
+#define FL_EXIT_OK		0
+#define FL_EXIT_FAILED		1
+#define FL_EXIT_USAGE		2
+#define FL_EXIT_UNSUPPORTED	77
+
+int fl_cmd_campaign(int argc, char **argv);
+int fl_cmd_conform(int argc, char **argv);
+int fl_cmd_list(int argc, char **argv);
+int fl_cmd_report(int argc, char **argv);
+int fl_cmd_run(int argc, char **argv);
+int fl_cmd_trace(int argc, char **argv);
+
+#endif
