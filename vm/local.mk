@@ -13,6 +13,7 @@ libfaultline_la_SOURCES = \
 	%D%/guard.c \
 	%D%/place.c \
 	%D%/reserve.c \
+	%D%/spans.c \
 	%D%/uffd.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
@@ -32,4 +33,5 @@ vminclude_HEADERS = \
 	%D%/guard.h \
 	%D%/place.h \
 	%D%/reserve.h \
+	%D%/spans.h \
 	%D%/uffd.h

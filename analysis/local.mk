@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+
+libharness_a_SOURCES += \
+	%D%/results.c \
+	%D%/results.h \
+	%D%/stats.c \
+	%D%/stats.h \
+	%D%/summary.c \
+	%D%/summary.h \
+	%D%/table.c \
+	%D%/table.h

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+
+nobase_dist_pkgdata_DATA += \
+	%D%/traces/README.md \
+	%D%/traces/httpd-static.trace.xz \
+	%D%/traces/postgres-query.trace.xz

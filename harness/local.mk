@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# The command.  All of it but main() is in an archive, so that tests link the
+# code that measures instead of a copy of it.
+
+bin_PROGRAMS += faultline
+noinst_LIBRARIES += libharness.a
+
+AM_CPPFLAGS += $(GSL_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS) $(LZMA_CFLAGS) $(NETTLE_CFLAGS)
+
+HARNESS_LIBS = libharness.a libfaultline.la \
+	$(GSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(LZMA_LIBS) $(NETTLE_LIBS) -ldl -lm
+
+faultline_SOURCES = %D%/main.c
+faultline_LDADD = $(HARNESS_LIBS)
+# None of what AM_LDFLAGS says for modules.
+faultline_LDFLAGS =
+
+libharness_a_SOURCES = \
+	%D%/campaign_child.c \
+	%D%/campaign_child.h \
+	%D%/cell.c \
+	%D%/cell.h \
+	%D%/clock.c \
+	%D%/clock.h \
+	%D%/cmd_list.c \
+	%D%/cmd_run.c \
+	%D%/cmd_trace.c \
+	%D%/commands.h \
+	%D%/complain.c \
+	%D%/complain.h \
+	%D%/conform.c \
+	%D%/conform.h \
+	%D%/conform_check.h \
+	%D%/conform_heap.c \
+	%D%/conform_shadow.c \
+	%D%/counters.c \
+	%D%/counters.h \
+	%D%/digest.c \
+	%D%/digest.h \
+	%D%/fingerprint.c \
+	%D%/fingerprint.h \
+	%D%/hist.c \
+	%D%/hist.h \
+	%D%/keyfile.c \
+	%D%/keyfile.h \
+	%D%/metrics.h \
+	%D%/model.c \
+	%D%/model.h \
+	%D%/module_load.c \
+	%D%/module_load.h \
+	%D%/oracle.c \
+	%D%/oracle.h \
+	%D%/plan.c \
+	%D%/plan.h \
+	%D%/trace.c \
+	%D%/trace.h \
+	%D%/trace_source.c \
+	%D%/trace_source.h \
+	%D%/workload.c \
+	%D%/workload.h

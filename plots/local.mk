@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+
+nobase_dist_pkgdata_DATA +=
