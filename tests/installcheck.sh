@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# installcheck.sh: can someone who has only the installed files write a
+# strategy?  Builds one outside the tree from the installed headers through the
+# installed pkg-config file alone, and runs it with the installed command.
+#
+# make installcheck sets: CC, bindir, libdir, pkgdatadir, pkgconfigdir (all with
+# DESTDIR in front) and DESTDIR.
+
+set -euo pipefail
+
+say()
+{
+	echo "installcheck: $*"
+}
+
+fail()
+{
+	say "$*" >&2
+	exit 1
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/faultline-installcheck.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+: "${bindir:?run me with make installcheck}" "${libdir:?}" "${pkgdatadir:?}" "${pkgconfigdir:?}"
+
+# Nothing of the build tree may help.
+unset FAULTLINE_MODULES FAULTLINE_DATA
+export PKG_CONFIG_PATH=$pkgconfigdir PKG_CONFIG_SYSROOT_DIR=${DESTDIR:-}
+export LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+faultline=$bindir/faultline
+
+sed 's/skeleton/outsider/g' "$pkgdatadir/skeleton.c" >outsider.c
+# CC and pkg-config's answer are lists of words.
+# shellcheck disable=SC2086,SC2046
+$CC -std=gnu11 -O2 -Wall -Wextra -Werror -fPIC -shared -Wl,-z,defs \
+	$(pkg-config --cflags faultline) -o outsider.so outsider.c \
+	$(pkg-config --libs faultline) ||
+	fail "a strategy does not build from what is installed"
+
+exported=$(nm -D --defined-only outsider.so | awk '{ print $3 }')
+[ "$exported" = faultline_strategy ] ||
+	fail "a module should export faultline_strategy alone, not: $exported"
+
+"$faultline" list >list.out || fail "faultline list failed"
+for module in "$libdir"/faultline/*.so; do
+	stem=$(basename "$module" .so)
+	grep -qw -e "$stem" list.out || fail "faultline list does not show $stem"
+done
+
+"$faultline" conform --module ./outsider.so >conform.out 2>&1 ||
+	{ cat conform.out >&2; fail "faultline conform failed"; }
+"$faultline" run --module ./outsider.so --kernel fill >run.out 2>&1 ||
+	{ cat run.out >&2; fail "faultline run failed"; }
+
+say "a strategy built outside the tree conforms and runs"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+#
+# A unit test is one file, %D%/unit/test_NAME.c, and one line in the list of
+# programs.  A test in shell is one executable file, %D%/FOLDER/NAME.test, and one
+# line in the list of scripts; see %D%/tap.sh for what it can use.
+
+TEST_EXTENSIONS = .test
+TEST_SECONDS = 600
+
+tap_driver = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(tap_driver)
+TEST_LOG_DRIVER = $(tap_driver)
+LOG_COMPILER = $(top_srcdir)/%D%/run-one $(TEST_SECONDS)
+TEST_LOG_COMPILER = $(LOG_COMPILER)
+
+# Absolute, because tests change folder.  FAULTLINE_MODULES makes sure that the
+# command loads what was built here, whatever the user's environment says.
+AM_TESTS_ENVIRONMENT = \
+	srcdir='$(abs_top_srcdir)'; export srcdir; \
+	builddir='$(abs_top_builddir)'; export builddir; \
+	CC='$(CC)'; export CC; \
+	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
+	TEST_MODULES='$(abs_top_builddir)/%D%/modules/.libs'; export TEST_MODULES; \
+	FAULTLINE='$(abs_top_builddir)/faultline'; export FAULTLINE; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+
+# Programs' own sources are automake's default, NAME.c.
+AM_CPPFLAGS += $(CMOCKA_CFLAGS)
+LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
+
+unit_tests = \
+	%D%/unit/test_clock \
+	%D%/unit/test_counters \
+	%D%/unit/test_digest \
+	%D%/unit/test_fingerprint \
+	%D%/unit/test_hist \
+	%D%/unit/test_stats \
+	%D%/unit/test_trace
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+else
+TESTS += %D%/unit/no-cmocka.test
+endif
+
+# Modules that only tests load, outside the folder where the command looks.
+# libtool makes a shared object only of what has an -rpath to be installed to.
+test_module_ldflags = $(AM_LDFLAGS) -rpath /nowhere
+
+check_LTLIBRARIES += %D%/modules/skeleton.la
+%C%_modules_skeleton_la_SOURCES = strategies/skeleton.c
+%C%_modules_skeleton_la_LDFLAGS = $(test_module_ldflags)
+
+script_tests = \
+	%D%/build/headers.test \
+	%D%/build/lists.test \
+	%D%/build/one-line.test \
+	%D%/build/options.test \
+	%D%/build/reproduce.test \
+	%D%/build/scripts.test
+
+TESTS += $(script_tests)
+
+EXTRA_DIST += \
+	%D%/installcheck.sh \
+	%D%/run-one \
+	%D%/tap.sh \
+	%D%/unit/no-cmocka.test \
+	$(script_tests)
+
+installcheck-local:
+	$(AM_V_at)DESTDIR='$(DESTDIR)' CC='$(CC)' bindir='$(DESTDIR)$(bindir)' \
+		libdir='$(DESTDIR)$(libdir)' \
+		pkgdatadir='$(DESTDIR)$(pkgdatadir)' \
+		pkgconfigdir='$(DESTDIR)$(pkgconfigdir)' \
+		$(srcdir)/%D%/installcheck.sh
+
+# The last line of ./reproduce --check.
+.PHONY: check-count
+check-count:
+	@$(AWK) -f $(srcdir)/build-aux/count-results.awk $(TEST_LOGS:.log=.trs)
+
+# Why results are not passes; the logs of the tests that failed.
+.PHONY: check-explain check-failed
+check-explain:
+	@grep -hE '^(SKIP|FAIL|XPASS|ERROR): ' $(TEST_LOGS) || :
+check-failed:
+	@grep -lE '^:test-result: (FAIL|XPASS|ERROR)' $(TEST_LOGS:.log=.trs) | sed 's/trs$$/log/' || :
