@@ -11,16 +11,16 @@
  * A fault is served from the lowest mapped page (the frontier) down to what the
  * largest object of a site can reach; elsewhere it is a bug of the program and
  * becomes the SIGSEGV it deserves.  The end of the range has a guard, which
- * sends a declared site to the sink.
+ * sends a declared site to the sink.  All that is in vm/spans.h; what mapping
+ * means, and who does it, is here.
  */
-#include <errno.h>
 #include <linux/userfaultfd.h>
 
 #include "faultline/site.h"
 #include "faultline/strategy.h"
-#include "vm/blocks.h"
 #include "vm/giveback.h"
 #include "vm/place.h"
+#include "vm/spans.h"
 #include "vm/uffd.h"
 
 enum { SPAN, STEP, GROWTH, HANDLER, CPU, FILL, RESET };
@@ -77,90 +77,36 @@ static const struct fl_tunable tunables[] = {
 };
 
 struct heap {
-	struct fl_blocks blocks;
+	struct fl_spans spans;	/* written by the service thread while the
+				   program's thread sleeps in its fault */
 	struct fl_uffd uffd;
 	struct fl_uffd_service service;
 	char *zeros;		/* what UFFDIO_COPY copies */
-	uint64_t step_bytes;
-	uint64_t limit_bytes, mapped_bytes;
-	bool doubling, zeropage, thread, returns;
+	bool zeropage, thread;
 };
 
-/* The service thread writes these while the program's thread sleeps. */
-struct region {
-	struct fl_region pub;
-	struct heap *heap;
-	struct fl_block *span;
-	char *frontier;		/* lowest mapped address */
-	uint64_t step_bytes;	/* of the next fault */
-};
-
-static fl_cold char *exhausted(struct region *region)
+static int map_pages(struct fl_spans *spans, char *base, size_t bytes)
 {
-	struct fl_blocks *blocks = &region->heap->blocks;
-
-	blocks->pub.events.nr_sinks++;
-	region->pub.error = -ENOMEM;
-	return fl_block_top(blocks->sink);
-}
-
-/* Map pages from the frontier down to @lowest at least. */
-static fl_cold int extend(struct region *region, char *lowest)
-{
-	struct heap *heap = region->heap;
-	uint64_t room = (uint64_t)(region->frontier - region->span->base);
-	uint64_t need, step = region->step_bytes, done = 0;
+	const struct heap *heap = (const struct heap *)spans;
+	const size_t most = STEP_PAGES_MAX * fl_page_bytes();
 	int err = 0;
 
-	if (lowest < region->span->base)
-		return -ENOMEM;
-	lowest -= (uintptr_t)lowest & (fl_page_bytes() - 1);
-	need = (uint64_t)(region->frontier - lowest);
-	step = step < need ? need : step;
-	step = step < room ? step : room;
-	if (heap->limit_bytes && step > heap->limit_bytes - heap->mapped_bytes)
-		return -ENOMEM;
-	while (done < step && !err) {
-		uint64_t n = STEP_PAGES_MAX * fl_page_bytes();
-		char *to = region->frontier - step + done;
+	while (bytes && !err) {
+		size_t n = bytes < most ? bytes : most;
 
-		n = n < step - done ? n : step - done;
-		err = heap->zeropage ? fl_uffd_zero(&heap->uffd, to, n) :
-			fl_uffd_copy(&heap->uffd, to, heap->zeros, n);
-		done += n;
+		err = heap->zeropage ? fl_uffd_zero(&heap->uffd, base, n) :
+			fl_uffd_copy(&heap->uffd, base, heap->zeros, n);
+		base += n;
+		bytes -= n;
 	}
-	if (err)
-		return err;
-	region->frontier -= step;
-	heap->mapped_bytes += step;
-	if (heap->doubling &&
-	    region->step_bytes < STEP_PAGES_MAX * fl_page_bytes())
-		region->step_bytes *= 2;
-	return 0;
+	return err;
 }
 
-/* An object above the guard's size, which the handler would not map to. */
-static fl_cold struct fl_cursor uffd_rw_large(struct fl_region *pub,
-					      struct fl_cursor cursor,
-					      size_t bytes, size_t align,
-					      uint64_t first_word)
+/* Given back, the pages are missing again, and the next lifetime faults. */
+static int return_pages(struct fl_spans *spans, char *base, size_t bytes)
 {
-	struct region *region = (struct region *)pub;
-	struct heap *heap = region->heap;
-	char *p = fl_align_down(cursor.bump - bytes, align);
-
-	heap->blocks.pub.events.nr_large++;
-	if (pub->error ? p < heap->blocks.sink->base : p < region->frontier) {
-		if (!pub->error && !extend(region, p)) {
-			heap->blocks.pub.events.nr_refills++;
-		} else {
-			cursor.bump = exhausted(region);
-			p = fl_align_down(cursor.bump - bytes, align);
-		}
-	}
-	cursor.bump = p;
-	*(uint64_t *)(void *)p = first_word;
-	return cursor;
+	(void)spans;
+	return fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
 }
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -169,104 +115,32 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 	const size_t n = fl_object_bytes(bytes);
 
 	if (fl_unlikely(bytes > FL_SITE_BYTES_MAX)) {
-		*cursor = uffd_rw_large(region, *cursor, n, align, first_word);
+		*cursor = fl_spans_large(region, *cursor, n, align, first_word);
 		return cursor->bump;
 	}
 	return fl_site_new(&cursor->bump, n, align, first_word);
 }
 
-/* Either thread: resolve the missing page at @address, if it is one of ours. */
+/* On the service thread, the program's thread asleep at its site. */
 static bool uffd_rw_resolve(void *owner, char *address)
 {
-	struct heap *heap = owner;
-	struct fl_block *block = fl_blocks_find(&heap->blocks, address);
-	struct region *region;
-
-	if (!block || !block->owner)
-		return false;
-	region = (struct region *)block->owner;
-	if (address >= region->frontier ||
-	    region->frontier - address > FL_GUARD_BYTES ||
-	    extend(region, address))
-		return false;
-	heap->blocks.pub.events.nr_hits++;
-	return true;
+	return fl_spans_extend(owner, address);
 }
 
 /*
  * SIGBUS: a missing page, in sigbus mode.  SIGSEGV: the guard, or a fault that
- * the service thread declined.  What cannot be resolved and is a declared site
- * running off its block has met the end of memory.
+ * the service thread declined.
  */
 static bool uffd_rw_handle(void *owner, const struct fl_fault *fault)
 {
-	struct heap *heap = owner;
-	char *bump = fl_block_top(heap->blocks.sink);
-	struct fl_overrun over;
-
-	if (fault->signal == SIGBUS && uffd_rw_resolve(heap, fault->address))
-		return true;
-	if (!fl_blocks_overrun(&heap->blocks, fault, &over))
-		return false;
-	if (over.block != heap->blocks.sink)
-		bump = exhausted((struct region *)over.block->owner);
-	fl_fault_redirect(fault, over.site, bump);
-	return true;
+	return (fault->signal == SIGBUS &&
+		fl_spans_extend(owner, fault->address)) ||
+	       fl_spans_redirect(owner, fault);
 }
 
-/* A span remembers, in pages, how far the region before it had mapped it. */
-static int strategy_region_create(struct fl_heap *pub, struct fl_region **out)
-{
-	struct heap *heap = (struct heap *)pub;
-	struct region *region = fl_record_take(&heap->blocks);
-	char *top;
-
-	if (!region)
-		return -ENOMEM;
-	region->span = fl_blocks_take(&heap->blocks, 1, &region->pub);
-	if (!region->span) {
-		fl_record_give(&heap->blocks, region);
-		return -ENOMEM;
-	}
-	top = fl_block_top(region->span);
-	region->heap = heap;
-	region->step_bytes = heap->step_bytes;
-	region->frontier = top - region->span->state * fl_page_bytes();
-	region->pub.events = &pub->events;
-	region->pub.cursor.bump = top;
-	*out = &region->pub;
-	return 0;
-}
-
-static void strategy_region_reset(struct fl_region *pub)
-{
-	struct region *region = (struct region *)pub;
-	struct heap *heap = region->heap;
-	char *top = fl_block_top(region->span);
-	const size_t bytes = (size_t)(top - region->frontier);
-
-	if (heap->returns && bytes) {
-		if (!fl_giveback_one(region->frontier, bytes,
-				     FL_GIVE_DONTNEED)) {
-			region->frontier = top;
-			heap->mapped_bytes -= bytes;
-		}
-		region->step_bytes = heap->step_bytes;
-	}
-	pub->cursor.bump = top;
-	pub->error = 0;
-}
-
-static void strategy_region_destroy(struct fl_region *pub)
-{
-	struct region *region = (struct region *)pub;
-
-	strategy_region_reset(pub);
-	region->span->state = (uint32_t)((size_t)(fl_block_top(region->span) -
-				region->frontier) / fl_page_bytes());
-	fl_blocks_give(&region->heap->blocks, region->span);
-	fl_record_give(&region->heap->blocks, region);
-}
+#define strategy_region_create	fl_spans_region_create
+#define strategy_region_reset	fl_spans_region_reset
+#define strategy_region_destroy	fl_spans_region_destroy
 
 #include "faultline/module.h"
 
@@ -311,77 +185,68 @@ static void uffd_rw_close(struct fl_heap *pub)
 	fl_blocks_close(pub);
 }
 
+/* The sink, lowest in the reservation, stays ordinary memory. */
+static int register_spans(struct heap *heap)
+{
+	const struct fl_blocks *blocks = &heap->spans.blocks;
+	char *first = fl_block_top(blocks->sink);
+
+	return fl_uffd_register(&heap->uffd, first, blocks->bytes -
+				(size_t)(first - blocks->base));
+}
+
+static int serve(struct heap *heap, const struct fl_open_args *args)
+{
+	int cpu = args->cpu >= 0 ? args->cpu : fl_place_cpu();
+	int err;
+
+	if (args->values[CPU] == CPU_OTHER)
+		cpu = fl_place_other(cpu);
+	err = fl_uffd_serve(&heap->service, &heap->uffd, uffd_rw_resolve, heap,
+			    cpu);
+	heap->thread = !err;
+	return err;
+}
+
 static int uffd_rw_open(const struct fl_open_args *args, struct fl_heap **out)
 {
-	const struct fl_blocks_config config = {
+	struct fl_blocks_config config = {
 		.block_bytes = args->values[SPAN],
 		.guard_bytes = FL_GUARD_BYTES,
 		.guard = FL_GUARD_PROT_NONE,
 		.access = FL_OPEN,
-		.record_bytes = sizeof(struct region),
 		.handle = uffd_rw_handle,
 		FL_MODULE_SITES,
 	};
-	int cpu = args->cpu >= 0 ? args->cpu : fl_place_cpu();
-	struct fl_open_args unlimited = *args;
 	struct fl_heap *pub;
 	struct heap *heap;
-	char *first;
-	int err;
+	int err = fl_spans_open(args, &config, sizeof(*heap), &pub);
 
-	/* The limit is on what is mapped, not on the address space of spans. */
-	unlimited.limit_bytes = 0;
-	err = fl_blocks_open(&unlimited, &config, sizeof(*heap), &pub);
 	if (err)
 		return err;
 	heap = (struct heap *)pub;
 	heap->uffd.fd = -1;
-	heap->step_bytes = args->values[STEP] * fl_page_bytes();
-	heap->limit_bytes = args->limit_bytes;
-	heap->doubling = args->values[GROWTH];
 	heap->zeropage = args->values[FILL] == FILL_ZEROPAGE;
-	heap->returns = args->values[RESET] == RESET_RETURN;
+	heap->spans.open_pages = map_pages;
+	heap->spans.close_pages =
+		args->values[RESET] == RESET_RETURN ? return_pages : NULL;
+	heap->spans.step_bytes = args->values[STEP] * fl_page_bytes();
+	heap->spans.step_bytes_max = STEP_PAGES_MAX * fl_page_bytes();
+	heap->spans.doubling = args->values[GROWTH];
+
 	err = fl_reserve(STEP_PAGES_MAX * fl_page_bytes(), FL_OPEN,
 			 &heap->zeros);
+	if (!err)
+		err = fl_uffd_open(features(args->values), &heap->uffd);
+	if (!err)
+		err = register_spans(heap);
+	if (!err && args->values[HANDLER] == HANDLER_THREAD)
+		err = serve(heap, args);
 	if (err)
-		goto close;
-	err = fl_uffd_open(features(args->values), &heap->uffd);
-	if (err)
-		goto close;
-	/* The sink, lowest in the reservation, is ordinary memory. */
-	first = fl_block_top(heap->blocks.sink);
-	err = fl_uffd_register(&heap->uffd, first, heap->blocks.bytes -
-			       (size_t)(first - heap->blocks.base));
-	if (err)
-		goto close;
-	if (args->values[HANDLER] == HANDLER_THREAD) {
-		if (args->values[CPU] == CPU_OTHER)
-			cpu = fl_place_other(cpu);
-		err = fl_uffd_serve(&heap->service, &heap->uffd,
-				    uffd_rw_resolve, heap, cpu);
-		heap->thread = !err;
-		if (err)
-			goto close;
-	}
-	*out = pub;
-	return 0;
-
-close:
-	uffd_rw_close(pub);
+		uffd_rw_close(pub);
+	else
+		*out = pub;
 	return err;
-}
-
-static void uffd_rw_geometry(const struct fl_heap *pub, struct fl_geometry *out)
-{
-	const struct heap *heap = (const struct heap *)pub;
-
-	*out = (struct fl_geometry){
-		.block_bytes = heap->blocks.block_bytes,
-		.step_bytes = heap->step_bytes,
-		.step_bytes_max = STEP_PAGES_MAX * fl_page_bytes(),
-		.doubling = heap->doubling,
-		.rearms = heap->returns,
-	};
 }
 
 FL_STRATEGY(
@@ -395,5 +260,5 @@ FL_STRATEGY(
 	.open = uffd_rw_open,
 	.close = uffd_rw_close,
 	.ranges = fl_blocks_ranges,
-	.geometry = uffd_rw_geometry,
+	.geometry = fl_spans_geometry,
 );

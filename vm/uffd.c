@@ -62,27 +62,18 @@ int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes)
 	return ioctl(uffd->fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
 }
 
-/* Nobody can be told apart among the waiters: wake the whole range. */
-static void wake(const struct fl_uffd *uffd, char *base, size_t bytes)
-{
-	struct uffdio_range range = { .start = (uintptr_t)base, .len = bytes };
-
-	ioctl(uffd->fd, UFFDIO_WAKE, &range);
-}
-
 /*
  * Both operations stop at the first page that is there already (EEXIST) or
  * when the process's mappings change underneath (EAGAIN), having done @done
  * bytes.  Returns true when there is more to do.
  */
-static bool go_on(const struct fl_uffd *uffd, char **to, const char **from,
-		  size_t *bytes, int64_t done, int *err)
+static bool go_on(char **to, const char **from, size_t *bytes, int64_t done,
+		  int *err)
 {
 	size_t step = done > 0 ? (size_t)done : 0;
 
 	if (*err == -EEXIST && step < *bytes) {
-		/* The page after those done exists; a waiter may sleep on it. */
-		wake(uffd, *to + step, fl_page_bytes());
+		/* The page after those done exists. */
 		step += fl_page_bytes();
 		*err = 0;
 	} else if (*err == -EAGAIN) {
@@ -106,10 +97,10 @@ int fl_uffd_copy(const struct fl_uffd *uffd, char *to, const char *from,
 	do {
 		copy = (struct uffdio_copy){
 			.dst = (uintptr_t)to, .src = (uintptr_t)from,
-			.len = bytes,
+			.len = bytes, .mode = UFFDIO_COPY_MODE_DONTWAKE,
 		};
 		err = ioctl(uffd->fd, UFFDIO_COPY, &copy) ? -errno : 0;
-	} while (go_on(uffd, &to, &from, &bytes, copy.copy, &err));
+	} while (go_on(&to, &from, &bytes, copy.copy, &err));
 	return err;
 }
 
@@ -121,9 +112,10 @@ int fl_uffd_zero(const struct fl_uffd *uffd, char *to, size_t bytes)
 	do {
 		zero = (struct uffdio_zeropage){
 			.range = { .start = (uintptr_t)to, .len = bytes },
+			.mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE,
 		};
 		err = ioctl(uffd->fd, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
-	} while (go_on(uffd, &to, NULL, &bytes, zero.zeropage, &err));
+	} while (go_on(&to, NULL, &bytes, zero.zeropage, &err));
 	return err;
 }
 
@@ -141,6 +133,17 @@ static void decline(const struct uffd_msg *msg)
 	info.si_addr = (void *)(uintptr_t)msg->arg.pagefault.address;
 	syscall(SYS_rt_tgsigqueueinfo, getpid(),
 		(pid_t)msg->arg.pagefault.feat.ptid, SIGSEGV, &info);
+}
+
+/* Let go on who sleeps on the page at @address. */
+static void wake(const struct fl_uffd *uffd, uint64_t address)
+{
+	struct uffdio_range range = {
+		.start = address & ~(uint64_t)(fl_page_bytes() - 1),
+		.len = fl_page_bytes(),
+	};
+
+	ioctl(uffd->fd, UFFDIO_WAKE, &range);
 }
 
 static void *service_loop(void *argument)
@@ -162,8 +165,10 @@ static void *service_loop(void *argument)
 			continue;
 		/* A resolved fault must not be left half done. */
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-		if (!service->resolve(service->owner, (char *)(uintptr_t)
-				      msg.arg.pagefault.address))
+		if (service->resolve(service->owner, (char *)(uintptr_t)
+				     msg.arg.pagefault.address))
+			wake(service->uffd, msg.arg.pagefault.address);
+		else
 			decline(&msg);
 		pthread_setcancelstate(state, NULL);
 	}

@@ -44,10 +44,15 @@ void fl_uffd_close(struct fl_uffd *uffd);
 int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes);
 
 /*
- * fl_uffd_copy: Fill missing pages at @to with a copy of @from and wake who
- * waits for them.  Pages that are there already are left alone.
+ * fl_uffd_copy: Fill missing pages at @to with a copy of @from.  Pages that are
+ * there already are left alone.
  * fl_uffd_zero: Map the shared zero page instead; the first write to each then
  * takes an ordinary fault more.
+ *
+ * Neither wakes who waits for the pages: the program must not go on before
+ * whoever resolves the fault has also written down that it did.  The service
+ * wakes the faulting thread when its function returns; in sigbus mode nobody
+ * sleeps.
  * Return 0 or -errno (-ENOENT: not registered; -ENOMEM).
  */
 int fl_uffd_copy(const struct fl_uffd *uffd, char *to, const char *from,

@@ -3,7 +3,8 @@
  * faultline/module.h: the template that turns a fast path into a module.  It is
  * a strategy's last include.
  *
- * Before including it a strategy defines, all static:
+ * Before including it a strategy defines, as static functions or as macros that
+ * name others:
  *
  *	fl_hot void *strategy_new(struct fl_region *region,
  *			struct fl_cursor *cursor, size_t bytes,

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "vm/spans.h"
+
+int fl_spans_open(const struct fl_open_args *args,
+		  struct fl_blocks_config *config, size_t heap_bytes,
+		  struct fl_heap **heap)
+{
+	struct fl_open_args unlimited = *args;
+	int err;
+
+	unlimited.limit_bytes = 0;
+	config->record_bytes = sizeof(struct fl_span_region);
+	err = fl_blocks_open(&unlimited, config, heap_bytes, heap);
+	if (!err)
+		((struct fl_spans *)*heap)->limit_bytes = args->limit_bytes;
+	return err;
+}
+
+/* Open from the frontier down to @lowest at least. */
+static int extend(struct fl_span_region *region, char *lowest)
+{
+	struct fl_spans *spans = region->heap;
+	uint64_t room = (uint64_t)(region->frontier - region->span->base);
+	uint64_t need, step = region->step_bytes;
+	int err;
+
+	if (lowest < region->span->base)
+		return -ENOMEM;
+	lowest -= (uintptr_t)lowest & (fl_page_bytes() - 1);
+	need = (uint64_t)(region->frontier - lowest);
+	step = step < need ? need : step;
+	step = step < room ? step : room;
+	if (spans->limit_bytes && step > spans->limit_bytes - spans->open_bytes)
+		return -ENOMEM;
+	err = spans->open_pages(spans, region->frontier - step, step);
+	if (err)
+		return err;
+	region->frontier -= step;
+	spans->open_bytes += step;
+	if (spans->doubling && region->step_bytes < spans->step_bytes_max)
+		region->step_bytes *= 2;
+	return 0;
+}
+
+bool fl_spans_extend(struct fl_spans *spans, char *address)
+{
+	const struct fl_block *block = fl_blocks_find(&spans->blocks, address);
+	struct fl_span_region *region;
+
+	if (!block || !block->owner)
+		return false;
+	region = (struct fl_span_region *)block->owner;
+	if (address >= region->frontier ||
+	    region->frontier - address > (ptrdiff_t)FL_GUARD_BYTES ||
+	    extend(region, address))
+		return false;
+	spans->blocks.pub.events.nr_hits++;
+	return true;
+}
+
+static char *exhausted(struct fl_span_region *region)
+{
+	struct fl_blocks *blocks = &region->heap->blocks;
+
+	blocks->pub.events.nr_sinks++;
+	region->pub.error = -ENOMEM;
+	return fl_block_top(blocks->sink);
+}
+
+bool fl_spans_redirect(struct fl_spans *spans, const struct fl_fault *fault)
+{
+	char *bump = fl_block_top(spans->blocks.sink);
+	struct fl_overrun over;
+
+	if (!fl_blocks_overrun(&spans->blocks, fault, &over))
+		return false;
+	if (over.block != spans->blocks.sink)
+		bump = exhausted((struct fl_span_region *)over.block->owner);
+	fl_fault_redirect(fault, over.site, bump);
+	return true;
+}
+
+struct fl_cursor fl_spans_large(struct fl_region *pub, struct fl_cursor cursor,
+				size_t bytes, size_t align, uint64_t first_word)
+{
+	struct fl_span_region *region = (struct fl_span_region *)pub;
+	struct fl_blocks *blocks = &region->heap->blocks;
+	char *p = fl_align_down(cursor.bump - bytes, align);
+
+	blocks->pub.events.nr_large++;
+	if (pub->error ? p < blocks->sink->base : p < region->frontier) {
+		if (!pub->error && !extend(region, p)) {
+			blocks->pub.events.nr_refills++;
+		} else {
+			cursor.bump = exhausted(region);
+			p = fl_align_down(cursor.bump - bytes, align);
+		}
+	}
+	cursor.bump = p;
+	*(uint64_t *)(void *)p = first_word;
+	return cursor;
+}
+
+int fl_spans_region_create(struct fl_heap *heap, struct fl_region **out)
+{
+	struct fl_spans *spans = (struct fl_spans *)heap;
+	struct fl_span_region *region = fl_record_take(&spans->blocks);
+	char *top;
+
+	if (!region)
+		return -ENOMEM;
+	region->span = fl_blocks_take(&spans->blocks, 1, &region->pub);
+	if (!region->span) {
+		fl_record_give(&spans->blocks, region);
+		return -ENOMEM;
+	}
+	top = fl_block_top(region->span);
+	region->heap = spans;
+	region->step_bytes = spans->step_bytes;
+	/* The span's state is how many pages its last region left usable. */
+	region->frontier = top - region->span->state * fl_page_bytes();
+	region->pub.events = &heap->events;
+	region->pub.cursor.bump = top;
+	*out = &region->pub;
+	return 0;
+}
+
+void fl_spans_region_reset(struct fl_region *pub)
+{
+	struct fl_span_region *region = (struct fl_span_region *)pub;
+	struct fl_spans *spans = region->heap;
+	char *top = fl_block_top(region->span);
+	const size_t bytes = (size_t)(top - region->frontier);
+
+	if (spans->close_pages) {
+		if (bytes &&
+		    !spans->close_pages(spans, region->frontier, bytes)) {
+			region->frontier = top;
+			spans->open_bytes -= bytes;
+		}
+		region->step_bytes = spans->step_bytes;
+	}
+	pub->cursor.bump = top;
+	pub->error = 0;
+}
+
+void fl_spans_region_destroy(struct fl_region *pub)
+{
+	struct fl_span_region *region = (struct fl_span_region *)pub;
+	struct fl_blocks *blocks = &region->heap->blocks;
+	size_t bytes;
+
+	fl_spans_region_reset(pub);
+	bytes = (size_t)(fl_block_top(region->span) - region->frontier);
+	region->span->state = (uint32_t)(bytes / fl_page_bytes());
+	fl_blocks_give(blocks, region->span);
+	fl_record_give(blocks, region);
+}
+
+void fl_spans_geometry(const struct fl_heap *heap, struct fl_geometry *out)
+{
+	const struct fl_spans *spans = (const struct fl_spans *)heap;
+
+	*out = (struct fl_geometry){
+		.block_bytes = spans->blocks.block_bytes,
+		.step_bytes = spans->step_bytes,
+		.step_bytes_max = spans->step_bytes_max,
+		.doubling = spans->doubling,
+		.rearms = spans->close_pages != NULL,
+	};
+}
