@@ -104,6 +104,14 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 	return p;
 }
 
+/* A cursor without room; its addresses must still be comparable ones. */
+static struct fl_cursor no_block(const struct fl_blocks *heap)
+{
+	return (struct fl_cursor){
+		.bump = heap->sink->base, .limit = heap->sink->base,
+	};
+}
+
 /*
  * REQUIRED.  An empty region, ready to allocate from.  Called between runs and,
  * by the kernels nest and replay, inside them: cheap, please.  0, or -ENOMEM
@@ -117,40 +125,24 @@ static int strategy_region_create(struct fl_heap *pub, struct fl_region **out)
 
 	if (!region)
 		return -ENOMEM;
-	region->newest = fl_blocks_take(heap, 1, &region->pub);
-	if (!region->newest) {
-		fl_record_give(heap, region);
-		return -ENOMEM;
-	}
 	region->heap = heap;
 	region->pub.events = &heap->pub.events;
-	region->pub.cursor = (struct fl_cursor){
-		.bump = fl_block_top(region->newest),
-		.limit = region->newest->base,
-	};
+	region->pub.cursor = no_block(heap);
 	*out = &region->pub;
 	return 0;
 }
 
 /*
  * REQUIRED.  Every object of the region dies; it can be allocated from again,
- * its error cleared.  Here: keep the newest block, give the others back.
+ * its error cleared.
  */
 static void strategy_region_reset(struct fl_region *pub)
 {
 	struct region *region = (struct region *)pub;
 
-	fl_blocks_give_chain(region->heap, region->newest->next);
-	region->newest->next = NULL;
-	/* A run taken for one large object is no ordinary block to start from. */
-	if (region->newest->order) {
-		fl_blocks_give(region->heap, region->newest);
-		region->newest = fl_blocks_take(region->heap, 1, pub);
-	}
-	pub->cursor = (struct fl_cursor){
-		.bump = fl_block_top(region->newest),
-		.limit = region->newest->base,
-	};
+	fl_blocks_give_chain(region->heap, region->newest);
+	region->newest = NULL;
+	pub->cursor = no_block(region->heap);
 	pub->error = 0;
 }
 
@@ -207,10 +199,10 @@ static int skeleton_open(const struct fl_open_args *args, struct fl_heap **heap)
 static void skeleton_geometry(const struct fl_heap *heap,
 			      struct fl_geometry *out)
 {
-	uint64_t block = ((const struct fl_blocks *)heap)->block_bytes;
-
 	*out = (struct fl_geometry){
-		.start_bytes = block, .block_bytes = block, .rearms = true,
+		.start_bytes = 0,	/* what a new region holds already */
+		.block_bytes = ((const struct fl_blocks *)heap)->block_bytes,
+		.rearms = true,		/* and a reset one again */
 	};
 }
 
