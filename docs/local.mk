@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
 
-EXTRA_DIST +=
+# Beside README.md, so that its links work where it is installed.
+nobase_dist_doc_DATA =

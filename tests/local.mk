@@ -28,6 +28,9 @@ AM_TESTS_ENVIRONMENT = \
 AM_CPPFLAGS += $(CMOCKA_CFLAGS)
 LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 
+# Scripts come first, because the longest tests are among them.
+TESTS += $(script_tests)
+
 unit_tests = \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
@@ -60,14 +63,18 @@ script_tests = \
 	%D%/build/reproduce.test \
 	%D%/build/scripts.test
 
-TESTS += $(script_tests)
+# What tests need beside themselves.
+test_helpers = \
+	%D%/analysis/campaign.awk \
+	%D%/codegen/hotloop.pl
 
 EXTRA_DIST += \
 	%D%/installcheck.sh \
 	%D%/run-one \
 	%D%/tap.sh \
 	%D%/unit/no-cmocka.test \
-	$(script_tests)
+	$(script_tests) \
+	$(test_helpers)
 
 installcheck-local:
 	$(AM_V_at)DESTDIR='$(DESTDIR)' CC='$(CC)' bindir='$(DESTDIR)$(bindir)' \
