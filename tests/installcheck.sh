@@ -53,7 +53,7 @@ done
 
 "$faultline" conform --module ./outsider.so >conform.out 2>&1 ||
 	{ cat conform.out >&2; fail "faultline conform failed"; }
-"$faultline" run --module ./outsider.so --kernel fill >run.out 2>&1 ||
+"$faultline" run --module ./outsider.so --kernel fill --ops 1M >run.out 2>&1 ||
 	{ cat run.out >&2; fail "faultline run failed"; }
 
 say "a strategy built outside the tree conforms and runs"
