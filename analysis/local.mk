@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 libharness_a_SOURCES += \
+	%D%/plot.h \
 	%D%/results.c \
 	%D%/results.h \
 	%D%/stats.c \

@@ -17,12 +17,18 @@ faultline_LDADD = $(HARNESS_LIBS)
 faultline_LDFLAGS =
 
 libharness_a_SOURCES = \
+	%D%/campaign.c \
+	%D%/campaign.h \
 	%D%/campaign_child.c \
 	%D%/campaign_child.h \
+	%D%/campaign_dir.c \
+	%D%/campaign_dir.h \
 	%D%/cell.c \
 	%D%/cell.h \
 	%D%/clock.c \
 	%D%/clock.h \
+	%D%/cmd_campaign.c \
+	%D%/cmd_conform.c \
 	%D%/cmd_list.c \
 	%D%/cmd_run.c \
 	%D%/cmd_trace.c \
@@ -32,7 +38,10 @@ libharness_a_SOURCES = \
 	%D%/conform.c \
 	%D%/conform.h \
 	%D%/conform_check.h \
+	%D%/conform_fault.c \
 	%D%/conform_heap.c \
+	%D%/conform_kernel.c \
+	%D%/conform_random.c \
 	%D%/conform_shadow.c \
 	%D%/counters.c \
 	%D%/counters.h \
@@ -53,6 +62,8 @@ libharness_a_SOURCES = \
 	%D%/oracle.h \
 	%D%/plan.c \
 	%D%/plan.h \
+	%D%/progress.c \
+	%D%/progress.h \
 	%D%/trace.c \
 	%D%/trace.h \
 	%D%/trace_source.c \

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-nobase_dist_pkgdata_DATA +=
+nobase_dist_pkgdata_DATA += \
+	%D%/crossing.gp \
+	%D%/resident.gp \
+	%D%/style.gp

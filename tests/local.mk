@@ -66,6 +66,7 @@ script_tests = \
 # What tests need beside themselves.
 test_helpers = \
 	%D%/analysis/campaign.awk \
+	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl
 
 EXTRA_DIST += \
