@@ -85,6 +85,7 @@ struct heap {
 	bool zeropage, thread;
 };
 
+fl_behind_fault
 static int map_pages(struct fl_spans *spans, char *base, size_t bytes)
 {
 	const struct heap *heap = (const struct heap *)spans;

@@ -98,6 +98,7 @@ void fl_blocks_give_chain(struct fl_blocks *b, struct fl_block *block)
 	}
 }
 
+fl_behind_fault
 struct fl_block *fl_blocks_find(const struct fl_blocks *b, const char *address)
 {
 	uint64_t slot;

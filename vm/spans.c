@@ -19,6 +19,7 @@ int fl_spans_open(const struct fl_open_args *args,
 }
 
 /* Open from the frontier down to @lowest at least. */
+fl_behind_fault
 static int extend(struct fl_span_region *region, char *lowest)
 {
 	struct fl_spans *spans = region->heap;
@@ -44,6 +45,7 @@ static int extend(struct fl_span_region *region, char *lowest)
 	return 0;
 }
 
+fl_behind_fault
 bool fl_spans_extend(struct fl_spans *spans, char *address)
 {
 	const struct fl_block *block = fl_blocks_find(&spans->blocks, address);

@@ -18,6 +18,12 @@
 
 #define fl_hot		static inline __attribute__((always_inline))
 #define fl_cold		__attribute__((cold, noinline))
+/*
+ * A function that runs on a service thread while the program's thread is
+ * stopped in a fault, and touches what that thread owns.  The kernel orders the
+ * two through the fault, which ThreadSanitizer cannot see.
+ */
+#define fl_behind_fault	__attribute__((no_sanitize("thread")))
 #define fl_likely(x)	__builtin_expect(!!(x), 1)
 #define fl_unlikely(x)	__builtin_expect(!!(x), 0)
 
