@@ -659,20 +659,33 @@ static json_t *metrics_json(const struct run *r, json_t *unavailable)
 	return metrics;
 }
 
+/* "traces/httpd-static.trace.xz" is called httpd-static. */
+static void trace_name(const char *path, char *out, size_t out_bytes)
+{
+	const char *slash = strrchr(path, '/');
+	char *dot;
+
+	snprintf(out, out_bytes, "%s", slash ? slash + 1 : path);
+	dot = strstr(out, ".trace");
+	if (dot && dot != out)
+		*dot = '\0';
+}
+
 static json_t *result_json(const struct run *r)
 {
 	const struct fl_cell *cell = r->cell;
 	const struct fl_workload_spec *spec = &r->w.spec;
 	json_t *unavailable = json_object(), *slow = NULL;
 	const bool ok = r->out->status == FL_OK;
-	char checksum[32], *trace = NULL;
+	char checksum[32], trace[256];
+	json_t *json;
 
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64, r->checksum);
 	if (r->out->slow->nr_values)
 		fl_hist_to_json(r->out->slow, &slow);
 	if (spec->trace)
-		trace = fl_module_stem(spec->trace);
-	return json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:o, s:o, s:O, s:o?, s:o, s:O?}",
+		trace_name(spec->trace, trace, sizeof(trace));
+	json = json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:o, s:o, s:O, s:o?, s:o, s:O?}",
 		"schema", 1,
 		"status", fl_status_name(r->out->status),
 		"reason", ok ? NULL : r->out->reason.text,
@@ -690,7 +703,7 @@ static json_t *result_json(const struct run *r)
 		"block_bytes", (json_int_t)spec->block_bytes,
 		"lifetime_bytes", (json_int_t)r->w.lifetime_bytes,
 		"seed", (json_int_t)spec->seed,
-		"trace", trace,
+		"trace", spec->trace ? trace : NULL,
 		"checksum", ok ? checksum : NULL,
 		"cpu", cell->cpu,
 		"metrics", metrics_json(r, unavailable),
@@ -699,6 +712,14 @@ static json_t *result_json(const struct run *r)
 		"latency", slow,
 		"clock", fl_clock_json(&r->clock),
 		"pages", r->pages);
+	if (json && spec->trace) {
+		char crc[32];
+
+		snprintf(crc, sizeof(crc), "%016" PRIx64,
+			 r->w.trace.contents_crc64);
+		json_object_set_new(json, "trace_crc64", json_string(crc));
+	}
+	return json;
 }
 
 static void close_heap(struct run *r)
