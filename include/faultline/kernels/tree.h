@@ -58,8 +58,14 @@ fl_hot int fl_tree(const struct fl_batch *batch, struct fl_batch_result *result,
 			struct fl_node *left = NULL, *right = NULL, *node;
 			uint64_t joins = leaves;
 
-			/* A leaf, then one join per trailing one of the count. */
-			for (;;) {
+			/*
+			 * A leaf, then one join per trailing one of the count.
+			 * gcc -O3 would unroll this fully, but only around
+			 * allocations that look short to it: not the same loop
+			 * in every strategy.
+			 */
+#pragma GCC unroll 1
+			while (true) {
 				node = (struct fl_node *)(void *)fl_new(
 					batch, &at, &verify, &log_head, size,
 					sizeof(*node), (uintptr_t)left,
