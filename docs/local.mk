@@ -1,4 +1,14 @@
 # SPDX-License-Identifier: MIT
 
 # Beside README.md, so that its links work where it is installed.
-nobase_dist_doc_DATA =
+nobase_dist_doc_DATA = \
+	%D%/adding-a-strategy.md \
+	%D%/architecture.md \
+	%D%/decisions/0001-kernels-in-each-module.md \
+	%D%/decisions/0002-vm-is-a-shared-library.md \
+	%D%/decisions/0003-guard-size.md \
+	%D%/decisions/0004-block-descriptions-out-of-line.md \
+	%D%/decisions/0005-extend-strategies-share-spans.md \
+	%D%/decisions/0006-events-against-a-model.md \
+	%D%/decisions/0007-userfaultfd-user-mode-and-late-wake.md \
+	%D%/measurement.md

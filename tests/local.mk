@@ -13,13 +13,14 @@ TEST_LOG_DRIVER = $(tap_driver)
 LOG_COMPILER = $(top_srcdir)/%D%/run-one $(TEST_SECONDS)
 TEST_LOG_COMPILER = $(LOG_COMPILER)
 
-# Absolute, because tests change folder.  FAULTLINE_MODULES makes sure that the
-# command loads what was built here, whatever the user's environment says.
+# Absolute, because tests change folder.  FAULTLINE_MODULES and FAULTLINE_DATA
+# make sure that the command uses what is here, whatever the user's environment says.
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
 	builddir='$(abs_top_builddir)'; export builddir; \
 	CC='$(CC)'; export CC; \
 	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
+	FAULTLINE_DATA='$(abs_top_srcdir)'; export FAULTLINE_DATA; \
 	TEST_MODULES='$(abs_top_builddir)/%D%/modules/.libs'; export TEST_MODULES; \
 	FAULTLINE='$(abs_top_builddir)/faultline'; export FAULTLINE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
@@ -37,6 +38,7 @@ unit_tests = \
 	%D%/unit/test_digest \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_hist \
+	%D%/unit/test_plan \
 	%D%/unit/test_stats \
 	%D%/unit/test_trace
 
@@ -61,11 +63,23 @@ script_tests = \
 	%D%/build/one-line.test \
 	%D%/build/options.test \
 	%D%/build/reproduce.test \
-	%D%/build/scripts.test
+	%D%/build/scripts.test \
+	%D%/cli/campaign.test \
+	%D%/codegen/codegen.test
 
 # What tests need beside themselves.
 test_helpers = \
 	%D%/analysis/campaign.awk \
+	%D%/codegen/bad.h \
+	%D%/codegen/bad_call.c \
+	%D%/codegen/bad_compare.c \
+	%D%/codegen/bad_escape.c \
+	%D%/codegen/bad_private.c \
+	%D%/codegen/bad_select.c \
+	%D%/codegen/bad_site.c \
+	%D%/codegen/bad_size.c \
+	%D%/codegen/bad_sometimes.c \
+	%D%/codegen/bad_word.c \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl
 
