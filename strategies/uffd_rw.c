@@ -145,10 +145,14 @@ static bool uffd_rw_handle(void *owner, const struct fl_fault *fault)
 
 #include "faultline/module.h"
 
+/*
+ * A fault that the service thread declines is sent to the thread that it
+ * happened in, with its address (Linux 5.18) and not only its page.
+ */
 static uint64_t features(const uint64_t *values)
 {
 	return values[HANDLER] == HANDLER_SIGBUS ? UFFD_FEATURE_SIGBUS :
-						   UFFD_FEATURE_THREAD_ID;
+		UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EXACT_ADDRESS;
 }
 
 static int uffd_rw_probe(const uint64_t *values, char *reason,

@@ -18,6 +18,12 @@ static size_t nr_ranges;	/* slots in use, holes included */
 static size_t nr_watched;
 static pthread_mutex_t ranges_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/*
+ * si_code of fl_fault_raise: a thread may send another a code of its own below
+ * zero, but none that only the kernel uses (rt_tgsigqueueinfo(2): EPERM).
+ */
+#define SI_DECLINED	(-0x4641)
+
 static const int served[] = { SIGSEGV, SIGBUS };
 static struct sigaction previous[2];
 
@@ -60,9 +66,14 @@ static void call_previous(struct sigaction *old, int sig, siginfo_t *info,
  * A handler that was installed on top of the entry, and that a later watch was
  * in turn installed on top of, chains back to the entry with the siginfo it was
  * given.  Then nobody is left to ask.
+ *
+ * Handlers may leave by siglongjmp, so what is remembered of the outer call may
+ * be stale; but only an inner call is deeper in the stack than it.
  */
-static __thread const siginfo_t *passing
-	__attribute__((tls_model("initial-exec")));
+static __thread struct {
+	const siginfo_t *info;
+	const char *frame;
+} passing __attribute__((tls_model("initial-exec")));
 
 /*
  * Not ours.  A synchronous fault under the default action (or ignored, which
@@ -70,20 +81,22 @@ static __thread const siginfo_t *passing
  * restored: the core then shows the real pc and registers.  A signal somebody
  * sent would not come again by itself, so it is sent again.
  */
+__attribute__((noinline))
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
 	struct sigaction *old = &previous[sig == SIGBUS];
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	const char *frame = __builtin_frame_address(0);
+	bool round = passing.info == info && frame < passing.frame;
 	bool sent = info->si_code <= 0;
 
-	if (passing != info &&
-	    (old->sa_flags & SA_SIGINFO ||
-	     (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN))) {
-		const siginfo_t *outer = passing;
-
-		passing = info;
+	if (!round && (old->sa_flags & SA_SIGINFO ||
+		       (old->sa_handler != SIG_DFL &&
+			old->sa_handler != SIG_IGN))) {
+		passing.info = info;
+		passing.frame = frame;
 		call_previous(old, sig, info, context);
-		passing = outer;
+		passing.info = NULL;
 		if (old->sa_flags & SA_RESETHAND)
 			*old = dfl;
 		return;
@@ -100,6 +113,14 @@ static void entry(int sig, siginfo_t *info, void *context)
 {
 	const int saved_errno = errno;
 	const struct fl_fault_range *r = NULL;
+	siginfo_t declined = { 0 };
+
+	if (info->si_code == SI_DECLINED) {
+		declined.si_signo = SIGSEGV;
+		declined.si_code = SEGV_MAPERR;
+		declined.si_addr = info->si_value.sival_ptr;
+		info = &declined;
+	}
 
 	/* si_addr means something only when the kernel filled it in. */
 	if (info->si_code > 0 && info->si_code != SI_KERNEL)
@@ -117,6 +138,18 @@ static void entry(int sig, siginfo_t *info, void *context)
 	}
 	pass_on(sig, info, context);
 	errno = saved_errno;
+}
+
+void fl_fault_raise(int tid, char *address)
+{
+	siginfo_t info = { 0 };
+
+	info.si_signo = SIGSEGV;
+	info.si_code = SI_DECLINED;
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_ptr = address;
+	syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGSEGV, &info);
 }
 
 static int install(void)

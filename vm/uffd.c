@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "faultline/compat.h"
+#include "vm/fault.h"
 #include "vm/reserve.h"
 #include "vm/uffd.h"
 
@@ -119,22 +120,6 @@ int fl_uffd_zero(const struct fl_uffd *uffd, char *to, size_t bytes)
 	return err;
 }
 
-/*
- * A declined fault: the sleeping thread is sent the SIGSEGV it would have got.
- * Faults from user mode sleep interruptibly, so the signal is delivered at the
- * faulting instruction.  A process may forge si_code for itself (kill(2)).
- */
-static void decline(const struct uffd_msg *msg)
-{
-	siginfo_t info = { 0 };
-
-	info.si_signo = SIGSEGV;
-	info.si_code = SEGV_MAPERR;
-	info.si_addr = (void *)(uintptr_t)msg->arg.pagefault.address;
-	syscall(SYS_rt_tgsigqueueinfo, getpid(),
-		(pid_t)msg->arg.pagefault.feat.ptid, SIGSEGV, &info);
-}
-
 /* Let go on who sleeps on the page at @address. */
 static void wake(const struct fl_uffd *uffd, uint64_t address)
 {
@@ -169,7 +154,9 @@ static void *service_loop(void *argument)
 				     msg.arg.pagefault.address))
 			wake(service->uffd, msg.arg.pagefault.address);
 		else
-			decline(&msg);
+			fl_fault_raise((int)msg.arg.pagefault.feat.ptid,
+				       (char *)(uintptr_t)
+				       msg.arg.pagefault.address);
 		pthread_setcancelstate(state, NULL);
 	}
 }

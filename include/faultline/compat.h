@@ -27,6 +27,11 @@
 #define UFFD_USER_MODE_ONLY	1
 #endif
 
+/* Linux 5.18: faulting addresses to the byte. */
+#ifndef UFFD_FEATURE_EXACT_ADDRESS
+#define UFFD_FEATURE_EXACT_ADDRESS	(1 << 11)
+#endif
+
 /* Linux 6.6: poison markers. */
 #ifndef UFFD_FEATURE_POISON
 #define UFFD_FEATURE_POISON	(1 << 14)
