@@ -81,7 +81,10 @@ test_helpers = \
 	%D%/codegen/bad_sometimes.c \
 	%D%/codegen/bad_word.c \
 	%D%/codegen/handwritten.c \
-	%D%/codegen/hotloop.pl
+	%D%/codegen/hotloop.pl \
+	%D%/codegen/limits.tsv
+
+MOSTLYCLEANFILES += codegen-record.tsv
 
 EXTRA_DIST += \
 	%D%/installcheck.sh \
