@@ -84,7 +84,7 @@ test_helpers = \
 	%D%/codegen/hotloop.pl \
 	%D%/codegen/limits.tsv
 
-MOSTLYCLEANFILES += codegen-record.tsv
+CLEANFILES += codegen-record.tsv
 
 EXTRA_DIST += \
 	%D%/installcheck.sh \
