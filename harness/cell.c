@@ -40,8 +40,10 @@ struct run {
 	struct fl_region *region;	/* single-region kernels */
 	struct fl_model *model;
 	struct fl_clock clock;
-	struct fl_counts counts;
+	struct fl_counts counts;	/* sums over the timed batches */
+	bool counted;
 	json_t *pages, *flags;
+	const char *page_source;	/* who counted resident pages */
 	double trace_s;
 	uint64_t checksum;
 	char *log;
@@ -258,14 +260,31 @@ static int make_fresh(struct run *r)
 		fl_model_destroy(r->model, 0);
 		r->region = NULL;
 	}
-	if (r->s->trim)
-		r->s->trim(r->heap);
+	r->s->trim(r->heap);
+	fl_model_trim(r->model);
 	return create_region(r);
+}
+
+/* Stop counting and add to what the batches before had. */
+static void add_counts(struct run *r, struct fl_counters *counters)
+{
+	struct fl_counts now;
+
+	fl_counters_stop(counters, &now);
+	for (int c = 0; c < FL_NR_COUNTERS; c++) {
+		if (r->counted)
+			now.count[c].value += r->counts.count[c].value;
+		/* Unavailable once is unavailable. */
+		if (!r->counted || r->counts.count[c].have)
+			r->counts.count[c] = now.count[c];
+	}
+	r->counted = true;
 }
 
 static int run_batch(struct run *r, const struct fl_kernel *k,
 		     uint64_t nr_lifetimes, uint64_t checksum,
-		     struct fl_latency_sink *sink, uint64_t *ticks,
+		     struct fl_latency_sink *sink,
+		     struct fl_counters *counters, uint64_t *ticks,
 		     struct fl_batch_result *result)
 {
 	uint64_t before = heap_events(r->heap), start, implied;
@@ -274,9 +293,13 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 
 	fl_workload_batch(&r->w, r->heap, r->region, nr_lifetimes, &batch);
 	batch.latency = sink;
+	if (counters)
+		fl_counters_start(counters);
 	start = fl_clock_ticks();
 	err = k->run(&batch, result);
 	*ticks = fl_clock_ticks() - start;
+	if (counters)
+		add_counts(r, counters);
 	err = check(r, fl_mode_name(k->mode), err, result, checksum);
 	if (err)
 		return err;
@@ -302,6 +325,8 @@ static int timed(struct run *r)
 	double best = INFINITY;
 	int err;
 
+	if (r->cell->fresh && !r->s->trim)
+		return fail(r, "--fresh needs a strategy with a trim hook");
 	if (!k)
 		return fail(r, "no %s instance of kernel %s: the planted slowdown exists for fill of 16 bytes only",
 			    r->cell->planted ? "planted" : "timed",
@@ -319,7 +344,7 @@ static int timed(struct run *r)
 
 		err = expect(r, 1, 0, &checksum);
 		for (int i = 0; i < 2 && !err; i++)
-			err = run_batch(r, k, 1, checksum, NULL, &ticks,
+			err = run_batch(r, k, 1, checksum, NULL, NULL, &ticks,
 					&result);
 		if (err)
 			return err;
@@ -331,7 +356,6 @@ static int timed(struct run *r)
 	before = heap_events(r->heap);
 	hits = r->heap->events.nr_hits;
 	refills = r->heap->events.nr_refills;
-	fl_counters_start(counters);
 	for (uint64_t b = 0; b < nr_batches && !err; b++) {
 		double ns;
 
@@ -339,15 +363,14 @@ static int timed(struct run *r)
 			err = make_fresh(r);
 		if (err)
 			break;
-		err = run_batch(r, k, per_batch, r->checksum, NULL, &ticks,
-				&result);
+		err = run_batch(r, k, per_batch, r->checksum, NULL, counters,
+				&ticks, &result);
 		ns = fl_clock_ns(&r->clock, ticks) / (double)result.nr_allocs;
 		best = ns < best ? ns : best;
 		total += ticks;
 		allocs += result.nr_allocs;
 		events += result.nr_events;
 	}
-	fl_counters_stop(counters, &r->counts);
 	fl_counters_close(counters);
 	if (err)
 		return err;
@@ -417,12 +440,13 @@ static int latency(struct run *r)
 	err = expect(r, r->cell->fresh ? 1 : lifetimes, 0, &checksum);
 	if (!r->cell->fresh)
 		return err ? err : run_batch(r, k, lifetimes, checksum,
-					     &sink.base, &ticks, &result);
+					     &sink.base, NULL, &ticks,
+					     &result);
 	while (!err && lifetimes--) {
 		err = make_fresh(r);
 		if (!err)
-			err = run_batch(r, k, 1, checksum, &sink.base, &ticks,
-					&result);
+			err = run_batch(r, k, 1, checksum, &sink.base, NULL,
+					&ticks, &result);
 	}
 	return err;
 }
@@ -490,6 +514,8 @@ static void take_census(struct run *r)
 	struct fl_census census;
 
 	if (!fl_census_open(&census)) {
+		r->page_source = census.best == FL_CENSUS_SCAN ? "scan" :
+								 "pagemap";
 		if (!count_pages(&census, r->s, r->heap, FL_RANGE_OBJECTS,
 				 &objects, &reserved) &&
 		    !count_pages(&census, r->s, r->heap, FL_RANGE_METADATA,
@@ -685,7 +711,7 @@ static json_t *result_json(const struct run *r)
 		fl_hist_to_json(r->out->slow, &slow);
 	if (spec->trace)
 		trace_name(spec->trace, trace, sizeof(trace));
-	json = json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:o, s:o, s:O, s:o?, s:o, s:O?}",
+	json = json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?, s:o, s:o, s:O, s:o?, s:o, s:O?}",
 		"schema", 1,
 		"status", fl_status_name(r->out->status),
 		"reason", ok ? NULL : r->out->reason.text,
@@ -706,6 +732,7 @@ static json_t *result_json(const struct run *r)
 		"trace", spec->trace ? trace : NULL,
 		"checksum", ok ? checksum : NULL,
 		"cpu", cell->cpu,
+		"page_source", r->page_source,
 		"metrics", metrics_json(r, unavailable),
 		"unavailable", unavailable,
 		"flags", r->flags,
@@ -744,6 +771,13 @@ static int open_heap(struct run *r)
 
 	fl_workload_open_args(&r->w, &args);
 	err = r->s->open(&args, &r->heap);
+	if (err == -ENOMEM) {
+		r->heap = NULL;
+		r->out->status = FL_UNSUPPORTED;
+		fl_complain(&r->out->reason, 0,
+			    "the kernel refuses the address space: lift the limit (ulimit -v unlimited; vm.overcommit_memory below 2) or lower span");
+		return -ECANCELED;
+	}
 	if (err) {
 		r->heap = NULL;
 		return fail(r, "open: %s", strerror(-err));
@@ -800,13 +834,11 @@ int fl_cell_run(const struct fl_cell *cell, struct fl_cell_result *result,
 	*result = (struct fl_cell_result){ .status = FL_OK };
 	for (int m = 0; m < FL_NR_METRICS; m++)
 		result->value[m] = NAN;
-	if (cell->cpu >= 0) {
-		err = fl_place_pin(cell->cpu);
-		if (err)
-			return fl_complain(why, err,
-				"--cpu %d: %s: choose one this process may use",
-				cell->cpu, strerror(-err));
-	}
+	err = fl_place_pin(cell->cpu);
+	if (err)
+		return fl_complain(why, err,
+			"--cpu %d: %s: choose one this process may use",
+			cell->cpu, strerror(-err));
 	err = fl_clock_init(&r.clock);
 	if (err)
 		return fl_complain(why, err, "clock: %s", strerror(-err));

@@ -4,8 +4,8 @@
  * process, and say everything that was seen.
  *
  * Order of a timed run: reference checksums from the oracle; a verify batch
- * that reads every object back; a warm-up; the timed batches; the floor; a
- * latency batch; a census.  A sample fails, with the reason, when a checksum
+ * that reads every object back; a warm-up; the timed batches; a latency batch;
+ * the floor; a census.  A sample fails, with the reason, when a checksum
  * differs, memory was exhausted, or the slow path did not run as often as the
  * workload implies.
  *
@@ -32,11 +32,12 @@ struct fl_cell {
 	struct fl_workload_spec workload;
 	enum fl_residence residence;
 	bool planted;			/* the known slowdown; fill 16 only */
-	bool fresh;			/* first touch: pages are given back
-					   before every lifetime, untimed */
+	bool fresh;			/* first touch: the region is destroyed and
+					   the heap trimmed before every
+					   lifetime, untimed; needs trim() */
 	bool account;			/* page census instead of timing */
 	uint64_t latency_events;	/* slow paths to time one by one */
-	int cpu;			/* to run on; -1: where we are */
+	int cpu;			/* to run on */
 };
 
 struct fl_cell_result {

@@ -67,6 +67,9 @@ static int try_heap(const struct fl_strategy *s, const uint64_t *values,
 	struct fl_heap *heap;
 	int err = s->open(&args, &heap);
 
+	if (err == -ENOMEM)
+		return fl_complain(why, err,
+			"the kernel refuses the address space: ulimit -v, or vm.overcommit_memory=2");
 	if (err)
 		return fl_complain(why, err, "open: %s", strerror(-err));
 	err = s->region_create(heap, &region);
@@ -93,8 +96,12 @@ static void judge(const struct fl_module *m, const uint64_t *values,
 	    m->strategy->probe(values, reason, sizeof(reason))) {
 		out->word = "UNSUPPORTED";
 		fl_complain(&out->reason, 0, "%s", reason);
-	} else if (try_heap(m->strategy, values, &out->reason)) {
-		out->word = "BROKEN";
+	} else {
+		int err = try_heap(m->strategy, values, &out->reason);
+
+		/* Address space is the user's and the kernel's to grant. */
+		out->word = !err ? "SUPPORTED" :
+			    err == -ENOMEM ? "UNSUPPORTED" : "BROKEN";
 	}
 }
 

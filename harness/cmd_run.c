@@ -8,6 +8,7 @@
 
 #include "harness/cell.h"
 #include "harness/commands.h"
+#include "vm/place.h"
 
 enum {
 	KEY_MODULE = 256, KEY_KERNEL, KEY_SIZE, KEY_RESIDENCE, KEY_BLOCK,
@@ -255,7 +256,7 @@ static void print_human(const struct arguments *a, const struct fl_module *m,
 int fl_cmd_run(int argc, char **argv)
 {
 	struct arguments a = {
-		.cell = { .cpu = -1, .latency_events = 1000,
+		.cell = { .cpu = fl_place_cpu(), .latency_events = 1000,
 			  .workload.kernel = "fill" },
 	};
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };

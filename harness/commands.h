@@ -4,7 +4,7 @@
  *
  * Each takes its own argv (argv[0] is "faultline NAME") and returns the exit
  * status: 0; 1 when something measured or tested failed; 2 when what the user
- * wrote makes no sense; 77 when this host cannot do it.
+ * wrote makes no sense; 77 when this host cannot do it; 130 when interrupted.
  */
 #ifndef FL_COMMANDS_H
 #define FL_COMMANDS_H

@@ -15,7 +15,7 @@
 	X(alloc_best_ns, "ns", "the same of the fastest batch: a floor, not a headline") \
 	X(event_ns, "ns", "time per event of the program: allocations, creations, resets, destructions") \
 	X(events_per_s, "1/s", "events of the program per second") \
-	X(floor_ns, "ns", "time per iteration of the empty kernel, same residence; not subtracted anywhere") \
+	X(floor_ns, "ns", "time per iteration of the empty kernel, same residence, best of three; not subtracted anywhere") \
 	X(nr_allocs, "1", "allocations in the timed batches") \
 	X(nr_batches, "1", "timed batches") \
 	X(nr_lifetimes, "1", "region lifetimes, or passes of the program, in the timed batches") \
@@ -24,14 +24,14 @@
 	X(events_implied, "1", "the same as computed from the sizes and the declared geometry; a sample that differs fails") \
 	X(hits, "1", "of events, handled faults") \
 	X(refills, "1", "of events, calls") \
-	X(slow_n, "1", "allocations of the latency batch behind which the slow path ran, timed one by one") \
+	X(slow_n, "1", "allocations of the latency batch behind which the slow path ran (demand_zero: which entered another page), timed one by one") \
 	X(slow_p50_ns, "ns", "their latency on the allocating thread, median") \
 	X(slow_p90_ns, "ns", "90th percentile") \
 	X(slow_p99_ns, "ns", "99th percentile") \
 	X(slow_p99_9_ns, "ns", "99.9th percentile") \
 	X(slow_p99_99_ns, "ns", "99.99th percentile") \
 	X(slow_max_ns, "ns", "longest") \
-	X(resident_pages, "pages", "resident pages of the ranges that hold objects, after the timed batches, by the kernel's page tables") \
+	X(resident_pages, "pages", "resident pages of the ranges that hold objects, after all batches, by the kernel's page tables") \
 	X(metadata_pages, "pages", "resident pages of the strategy's own bookkeeping") \
 	X(reserved_bytes, "bytes", "address space of the heap's ranges") \
 	X(vmas, "1", "virtual memory areas of the process with the heap open") \

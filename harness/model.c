@@ -80,6 +80,12 @@ void fl_model_destroy(struct fl_model *m, uint32_t slot)
 		m->spans[m->nr_spans++] = m->slots[slot].room;
 }
 
+void fl_model_trim(struct fl_model *m)
+{
+	for (uint32_t i = 0; i < m->nr_spans; i++)
+		m->spans[i] = m->g.start_bytes;
+}
+
 /* One allocation; returns the events it implies, 0 or 1. */
 static inline uint64_t allocate(struct fl_model *m, struct room *r,
 				uint64_t bytes)

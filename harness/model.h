@@ -30,6 +30,9 @@ void fl_model_free(struct fl_model *model);
 void fl_model_create(struct fl_model *model, uint32_t slot);
 void fl_model_destroy(struct fl_model *model, uint32_t slot);
 
+/* The heap was trimmed: what dead regions left is gone. */
+void fl_model_trim(struct fl_model *model);
+
 /*
  * fl_model_run: Events that a batch of @nr_lifetimes implies.  Single-region
  * workloads use slot 0, which must exist.  Cost: about 3 ns an allocation for

@@ -3,10 +3,11 @@
  * harness/workload.h: what a run allocates: kernel, sizes, lifetimes, batches.
  *
  * A "lifetime" is what a region goes through between two resets; for nest and
- * replay, one pass of the program.  The number of objects per lifetime is a
- * whole number of blocks' worth, so that every arm of an experiment, whatever
- * its own idea of a block, runs the same operations and a block strategy
- * switches blocks the same whole number of times in each lifetime.
+ * replay, one pass of the program.  For constant sizes the objects of a lifetime
+ * fill a whole number of blocks; for mix and straddle they are whole rounds of
+ * the size table.  So every arm of an experiment, whatever its own idea of a
+ * block, runs the same operations, and a block strategy switches blocks the same
+ * whole number of times in every lifetime.
  *
  * Everything is made before anything is timed, from a seed that is recorded.
  * Context: cold.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 
-faultlineincludedir = $(includedir)/faultline
+# A folder of its own, so that -I exposes nothing but "faultline/" and "vm/".
+faultlineincludedir = $(includedir)/faultline-1/faultline
 faultlineinclude_HEADERS = \
 	%D%/faultline/compat.h \
 	%D%/faultline/cursor.h \
@@ -11,7 +12,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/strategy.h \
 	%D%/faultline/ticks.h
 
-kernelsincludedir = $(includedir)/faultline/kernels
+kernelsincludedir = $(includedir)/faultline-1/faultline/kernels
 kernelsinclude_HEADERS = \
 	%D%/faultline/kernels/chain.h \
 	%D%/faultline/kernels/empty.h \

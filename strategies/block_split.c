@@ -60,11 +60,11 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 			  size_t bytes, size_t align, uint64_t first_word)
 {
 	const size_t n = fl_object_bytes(bytes);
-	char *p = fl_align_down(cursor->bump - n, align);
+	char *p = fl_align_down(fl_below(cursor->bump, n), align);
 
 	if (fl_unlikely(p < cursor->limit)) {
 		*cursor = block_split_refill(region, n);
-		p = fl_align_down(cursor->bump - n, align);
+		p = fl_align_down(fl_below(cursor->bump, n), align);
 	}
 	cursor->bump = p;
 	*(uint64_t *)(void *)p = first_word;

@@ -25,7 +25,7 @@ static const struct fl_tunable tunables[] = {
 	[SPAN] = {
 		.name = "span", .unit = "bytes", .kind = FL_TUNABLE_BYTES,
 		.help = "address space of a region",
-		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)8 << 40,
+		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)4 << 40,
 	},
 	[RESET] = {
 		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,

@@ -25,7 +25,7 @@ static const struct fl_tunable tunables[] = {
 	[SPAN] = {
 		.name = "span", .unit = "bytes", .kind = FL_TUNABLE_BYTES,
 		.help = "address space of a region",
-		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)8 << 40,
+		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)4 << 40,
 	},
 	[STEP] = {
 		.name = "step", .unit = "pages", .kind = FL_TUNABLE_COUNT,
@@ -110,6 +110,7 @@ static int segv_extend_open(const struct fl_open_args *args,
 		return err;
 	spans = (struct fl_spans *)*heap;
 	spans->open_pages = open_pages;
+	spans->return_pages = return_pages;
 	spans->close_pages = closers[args->values[RESET]];
 	spans->step_bytes = args->values[STEP] * fl_page_bytes();
 	spans->step_bytes_max = (uint64_t)1 << 30;
@@ -128,5 +129,5 @@ FL_STRATEGY(
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,
 	.geometry = fl_spans_geometry,
-	.trim = fl_blocks_trim,
+	.trim = fl_spans_trim,
 );

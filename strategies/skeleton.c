@@ -4,7 +4,7 @@
  * is as plain as can be: one block after the other, objects bumped downwards, a
  * compare at each allocation.  Copy it, rename it, and replace what is yours:
  *
- *	cp strategies/skeleton.c strategies/mine.c    and set .name = "mine"
+ *	sed 's/skeleton/mine/g' strategies/skeleton.c > strategies/mine.c
  *	echo 'pkglib_LTLIBRARIES += %D%/mine.la' >> strategies/local.mk
  *
  * That is all: `faultline list`, conformance, the codegen test and campaigns
@@ -49,9 +49,9 @@ struct region {
 };
 
 /*
- * The slow path: cold, out of line, its name ending in _refill (the codegen test
- * allows hot loops to call only that).  Takes what it needs by value and
- * returns the cursor by value, so that kernels can keep it in registers.
+ * The slow path: cold and out of line (the codegen test allows hot loops no other
+ * call).  Takes what it needs by value and returns the cursor by value, so that
+ * kernels can keep it in registers.
  *
  * It never fails.  When memory is exhausted it hands out the sink and sets
  * region->error; the kernel reports that after its loop.  Count what you do:
@@ -93,11 +93,11 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 			  size_t bytes, size_t align, uint64_t first_word)
 {
 	const size_t n = fl_object_bytes(bytes);
-	char *p = fl_align_down(cursor->bump - n, align);
+	char *p = fl_align_down(fl_below(cursor->bump, n), align);
 
 	if (fl_unlikely(p < cursor->limit)) {
 		*cursor = skeleton_refill(region, n);
-		p = fl_align_down(cursor->bump - n, align);
+		p = fl_align_down(fl_below(cursor->bump, n), align);
 	}
 	cursor->bump = p;
 	*(uint64_t *)(void *)p = first_word;

@@ -10,7 +10,7 @@
  *
  * A fault is served from the lowest mapped page (the frontier) down to what the
  * largest object of a site can reach; elsewhere it is a bug of the program and
- * becomes the SIGSEGV it deserves.  The end of the range has a guard, which
+ * becomes the signal it deserves.  The end of the range has a guard, which
  * sends a declared site to the sink.  All that is in vm/spans.h; what mapping
  * means, and who does it, is here.
  */
@@ -41,7 +41,7 @@ static const struct fl_tunable tunables[] = {
 	[SPAN] = {
 		.name = "span", .unit = "bytes", .kind = FL_TUNABLE_BYTES,
 		.help = "address space of a region",
-		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)8 << 40,
+		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)4 << 40,
 	},
 	[STEP] = {
 		.name = "step", .unit = "pages", .kind = FL_TUNABLE_COUNT,
@@ -233,6 +233,7 @@ static int uffd_rw_open(const struct fl_open_args *args, struct fl_heap **out)
 	heap->uffd.fd = -1;
 	heap->zeropage = args->values[FILL] == FILL_ZEROPAGE;
 	heap->spans.open_pages = map_pages;
+	heap->spans.return_pages = return_pages;
 	heap->spans.close_pages =
 		args->values[RESET] == RESET_RETURN ? return_pages : NULL;
 	heap->spans.step_bytes = args->values[STEP] * fl_page_bytes();
@@ -266,4 +267,5 @@ FL_STRATEGY(
 	.close = uffd_rw_close,
 	.ranges = fl_blocks_ranges,
 	.geometry = fl_spans_geometry,
+	.trim = fl_spans_trim,
 );

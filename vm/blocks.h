@@ -69,7 +69,7 @@ struct fl_blocks {
 
 struct fl_blocks_config {
 	size_t block_bytes;	/* rounded up to whole pages */
-	size_t guard_bytes;	/* whole pages; 0 with FL_GUARD_NONE */
+	size_t guard_bytes;	/* whole pages; with FL_GUARD_NONE and FL_OPEN, 0 */
 	enum fl_guard_kind guard;
 	enum fl_access access;	/* FL_CLOSED: the strategy opens pages itself */
 	size_t record_bytes;	/* sizeof the strategy's region struct */

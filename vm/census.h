@@ -3,8 +3,8 @@
  * vm/census.h: what the kernel says is resident.
  *
  * A page is resident when it costs memory now.  The shared zero page does not
- * count, and neither do swapped pages (they are reported apart).  Three
- * sources, each a witness for the others:
+ * count, and neither do swapped pages.  Three sources, each a witness for the
+ * others:
  *
  *  scan     PAGEMAP_SCAN (Linux 6.7): one call per range, however large
  *  pagemap  /proc/self/pagemap: 8 bytes read per page of address space; cannot
@@ -23,7 +23,7 @@ enum fl_census_source { FL_CENSUS_SCAN, FL_CENSUS_PAGEMAP, FL_CENSUS_MINCORE };
 
 struct fl_census {
 	int pagemap;			/* descriptor of /proc/self/pagemap */
-	enum fl_census_source best;	/* first of the three that works here */
+	enum fl_census_source best;	/* scan, or pagemap on older kernels */
 };
 
 /*

@@ -65,8 +65,8 @@ void fl_fault_unwatch(const struct fl_fault_range *range);
 
 /*
  * fl_fault_raise: Thread @tid of this process sleeps in a fault at @address that
- * a service thread was asked about and declined.  It gets the SIGSEGV it would
- * have had, at the faulting instruction.  Under the default action it dies when
+ * a service thread was asked about and declined.  It gets a SIGSEGV as if nothing
+ * were mapped there, at the faulting instruction.  Under the default action it dies when
  * the instruction faults again and is declined again.  MT-safe.
  */
 void fl_fault_raise(int tid, char *address);

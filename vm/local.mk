@@ -24,7 +24,7 @@ libfaultline_la_LIBADD = $(URING_LIBS) $(NUMA_LIBS)
 
 # Beside the public headers, so that "vm/reserve.h" means the same inside and
 # outside the tree.
-vmincludedir = $(includedir)/faultline/vm
+vmincludedir = $(includedir)/faultline-1/vm
 vminclude_HEADERS = \
 	%D%/blocks.h \
 	%D%/census.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 
 #if HAVE_NUMA
@@ -8,16 +9,25 @@
 
 #include "vm/place.h"
 
+/* What the process was given, before any of its threads pinned itself. */
+static cpu_set_t allowed;
+static pthread_once_t allowed_once = PTHREAD_ONCE_INIT;
+
+static void find_allowed(void)
+{
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		CPU_ZERO(&allowed);
+	if (!CPU_COUNT(&allowed))
+		CPU_SET(0, &allowed);
+}
+
 int fl_place_cpus(int *cpus, int max)
 {
-	cpu_set_t set;
 	int nr = 0;
 
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof(set), &set) || !CPU_COUNT(&set))
-		CPU_SET(0, &set);
+	pthread_once(&allowed_once, find_allowed);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET((unsigned)cpu, &set)) {
+		if (CPU_ISSET((unsigned)cpu, &allowed)) {
 			if (nr < max)
 				cpus[nr] = cpu;
 			nr++;
@@ -36,6 +46,7 @@ int fl_place_pin(int cpu)
 
 	if (cpu < 0 || cpu >= CPU_SETSIZE)
 		return -EINVAL;
+	pthread_once(&allowed_once, find_allowed);
 	CPU_ZERO(&set);
 	CPU_SET((unsigned)cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;

@@ -14,7 +14,10 @@
 
 #include <stddef.h>
 
-/* CPUs this process may use, in ascending order.  Returns how many (>= 1). */
+/*
+ * CPUs this process may use, as they were before the first fl_place_pin, in
+ * ascending order.  Returns how many (>= 1).
+ */
 int fl_place_cpus(int *cpus, int max);
 
 /* The CPU the calling thread runs on now. */

@@ -161,6 +161,22 @@ void fl_spans_region_destroy(struct fl_region *pub)
 	fl_record_give(blocks, region);
 }
 
+uint64_t fl_spans_trim(struct fl_heap *heap)
+{
+	struct fl_spans *spans = (struct fl_spans *)heap;
+	uint64_t bytes = 0;
+
+	/* Even a closed span may have kept its pages: all of it is returned. */
+	for (struct fl_block *b = spans->blocks.free[0]; b; b = b->next) {
+		if (spans->return_pages(spans, b->base, b->bytes))
+			continue;
+		spans->open_bytes -= b->state * fl_page_bytes();
+		bytes += b->bytes;
+		b->state = 0;
+	}
+	return bytes;
+}
+
 void fl_spans_geometry(const struct fl_heap *heap, struct fl_geometry *out)
 {
 	const struct fl_spans *spans = (const struct fl_spans *)heap;

@@ -31,6 +31,8 @@ struct fl_spans {
 	int (*open_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	/* Undo it at reset and destroy; NULL: pages stay usable. */
 	int (*close_pages)(struct fl_spans *spans, char *base, size_t bytes);
+	/* For trim: undo it and give the pages back to the kernel. */
+	int (*return_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	uint64_t step_bytes, step_bytes_max;
 	bool doubling;
 	uint64_t limit_bytes, open_bytes;
@@ -81,6 +83,9 @@ struct fl_cursor fl_spans_large(struct fl_region *region,
 int fl_spans_region_create(struct fl_heap *heap, struct fl_region **region);
 void fl_spans_region_reset(struct fl_region *region);
 void fl_spans_region_destroy(struct fl_region *region);
+
+/* The trim hook: the spans of dead regions are as if never used. */
+uint64_t fl_spans_trim(struct fl_heap *heap);
 
 /* The geometry hook. */
 void fl_spans_geometry(const struct fl_heap *heap, struct fl_geometry *out);

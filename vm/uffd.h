@@ -61,8 +61,8 @@ int fl_uffd_zero(const struct fl_uffd *uffd, char *to, size_t bytes);
 
 /*
  * fl_uffd_fn: Resolve the fault at @address, on the service thread.  True when
- * done; false declines, and the faulting thread then gets the SIGSEGV it would
- * have had without a userfaultfd.
+ * done; false declines, and the faulting thread then gets a SIGSEGV for that
+ * address.
  */
 typedef bool (*fl_uffd_fn)(void *owner, char *address);
 

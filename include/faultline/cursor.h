@@ -31,9 +31,9 @@
 #define FL_GRAIN_BYTES	8u
 
 /*
- * Largest object anyone may ask for, in bytes.  Below 2^40 a bump-down cursor
- * in user space (2^47) can be decreased by any size without wrapping, so one
- * unsigned compare of addresses is enough.
+ * Largest object anyone may ask for, in bytes.  The kernel hands out addresses
+ * far above 2^40, so that a bump-down cursor can be decreased by any size
+ * without wrapping, and one unsigned compare of addresses is enough.
  */
 #define FL_OBJECT_BYTES_MAX	((size_t)1 << 40)
 
@@ -67,6 +67,20 @@ fl_hot size_t fl_object_bytes(size_t bytes)
 	if (__builtin_constant_p(bytes != 0) && bytes != 0)
 		return (bytes + 7) & ~(size_t)7;
 	return ((bytes + 7) & ~(size_t)7) + (((bytes - 1) >> 60) & 8);
+}
+
+/*
+ * fl_below: @bytes below @p.  To gcc, p - bytes is p + -bytes; it shares the
+ * negation with the slow path's and so leaves it, and a copy, on the fast path.
+ * clang does not, and would spill the limit over this form.
+ */
+fl_hot char *fl_below(char *p, size_t bytes)
+{
+#ifndef __clang__
+	if (!__builtin_constant_p(bytes))
+		return (char *)((uintptr_t)p - bytes);
+#endif
+	return p - bytes;
 }
 
 /*

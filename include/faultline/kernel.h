@@ -18,8 +18,9 @@
  *            region dies
  *   latency  times allocations one by one and keeps those behind which the
  *            slow path ran
- *   account  touches every page an object covers and calls back for a census
- *            every so many events
+ *   account  touches every page an object covers and calls back for a census:
+ *            program kernels every so many events, fill, mix and straddle every
+ *            4,096 objects, chain and tree once a lifetime
  *
  * Every kernel returns a checksum that depends on its parameters and inputs
  * and on nothing else: not on the strategy, the addresses or the mode.
@@ -55,7 +56,7 @@ struct fl_latency_sink {
 /* Called by account mode; @event is the number of events done so far. */
 struct fl_census_sink {
 	void (*take)(struct fl_census_sink *sink, uint64_t event);
-	uint64_t every;		/* events between calls, > 0 */
+	uint64_t every;		/* program kernels: events between calls, > 0 */
 };
 
 /*

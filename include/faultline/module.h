@@ -97,7 +97,7 @@ struct fl_verify {
 };
 
 /*
- * Word @i of an object's body in verify mode.  Bodies are filled and read in
+ * The word at byte offset @i of an object's body in verify mode.  Bodies are filled and read in
  * words, up to the rounded size: all of it is the object's.
  */
 fl_hot uint64_t fl_pattern(uint64_t word, uint64_t i)

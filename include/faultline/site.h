@@ -29,7 +29,7 @@
  *  - the word is always in a register: an immediate would make the probe's
  *    encoding depend on the value.
  *
- * Context: the macros are hot and thread-safe; the lookup is async-signal-safe.
+ * Context: hot and thread-safe.  The lookup is in vm/fault.h.
  */
 #ifndef FL_SITE_H
 #define FL_SITE_H

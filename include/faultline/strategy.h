@@ -116,8 +116,10 @@ struct fl_open_args {
 	uint64_t object_bytes_max;	/* largest single object */
 	uint32_t nr_regions_max;	/* most regions alive at once */
 	int cpu;			/* CPU the program is pinned to, or -1 */
-	uint64_t limit_bytes;		/* most the heap may hand out at once; 0:
-					   no limit.  Lets tests exhaust it */
+	uint64_t limit_bytes;		/* most the heap (where a region's end is
+					   its span's, each region) may hand out
+					   at once; 0: no limit.  Lets tests
+					   exhaust it */
 };
 
 /* A range of addresses that a heap owns, for the page census. */
@@ -146,7 +148,8 @@ struct fl_range {
  *
  * After a reset the region has start_bytes again, and its first step (rearms);
  * or it keeps all the room it had grown to, and passes it on, last in first
- * out, to the region that is created after its death.
+ * out, to the region that is created after its death.  trim() takes the room
+ * that dead regions left.
  */
 struct fl_geometry {
 	uint64_t start_bytes;
@@ -161,8 +164,8 @@ struct fl_kernel;
 
 /*
  * The strategy's table: cold operations only.  R: required.  O: optional, may
- * be NULL.  None is called by the program while one of its kernels runs except
- * region_create, region_reset and region_destroy.
+ * be NULL.  None is called while a kernel runs except region_create,
+ * region_reset and region_destroy, and, by the census of account mode, ranges.
  */
 struct fl_strategy {
 	uint32_t magic;			/* FL_MAGIC */
@@ -224,7 +227,11 @@ struct fl_strategy {
 	/* R: See struct fl_geometry. */
 	void (*geometry)(const struct fl_heap *heap, struct fl_geometry *out);
 
-	/* O: Give back memory that holds nothing.  Returns the bytes. */
+	/*
+	 * O: Give back all memory that belongs to no live region, so that a
+	 * region created next touches every page for the first time.  Returns
+	 * the bytes covered.
+	 */
 	uint64_t (*trim)(struct fl_heap *heap);
 
 	/*
