@@ -42,13 +42,16 @@ struct region {
 
 /*
  * Another block for @region, with room for @bytes; the sink when there is
- * none.  Runs in the handler, too.
+ * none, and from then on until the reset, so that where the cursor is can be
+ * told from the error.  Runs in the handler, too.
  */
 static fl_cold struct fl_block *next_block(struct region *region, uint64_t bytes)
 {
 	struct fl_blocks *heap = region->heap;
-	struct fl_block *block = fl_blocks_take(heap, bytes, &region->pub);
+	struct fl_block *block = NULL;
 
+	if (!region->pub.error)
+		block = fl_blocks_take(heap, bytes, &region->pub);
 	if (!block) {
 		heap->pub.events.nr_sinks++;
 		region->pub.error = -ENOMEM;
