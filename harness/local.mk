@@ -19,10 +19,15 @@ faultline_LDFLAGS =
 libharness_a_SOURCES = \
 	%D%/campaign.c \
 	%D%/campaign.h \
+	%D%/campaign_begin.c \
 	%D%/campaign_child.c \
 	%D%/campaign_child.h \
 	%D%/campaign_dir.c \
 	%D%/campaign_dir.h \
+	%D%/campaign_order.c \
+	%D%/campaign_sample.c \
+	%D%/campaign_state.c \
+	%D%/campaign_state.h \
 	%D%/cell.c \
 	%D%/cell.h \
 	%D%/clock.c \

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * harness/campaign.h: runs a plan: every sample in a process of its own, in
+ * random order, each recorded as soon as it is over; goes on where it stopped.
+ *
+ * Order.  A block is one sample of every pair (harness/plan.h has the words).
+ * Within a block the cells come in random order, and within a cell its arms do,
+ * so that what is compared is measured in the same few seconds and no arm has a
+ * place of its own.  The order follows from the seed alone: not from what was
+ * left out, resumed or unsupported.
+ *
+ * Rules, fixed before the first sample:
+ * - The number of blocks does not change because of what was seen.
+ * - A pair that answers "unsupported" is recorded once and not asked again.
+ * - A pair of which three samples failed and none succeeded is given up.
+ * - When all blocks are done, each sample whose line has flags (it migrated, or
+ *   lost time to other guests) is repeated once, in the order of the blocks,
+ *   until repeats_pct percent of the samples planned were.  Both lines stay.
+ *
+ * Context: one thread, no other children.
+ */
+#ifndef FL_CAMPAIGN_H
+#define FL_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/complain.h"
+#include "harness/plan.h"
+
+/* Seeds are exact in every reader of JSON. */
+#define FL_CAMPAIGN_SEED_MAX	(((uint64_t)1 << 53) - 1)
+
+struct fl_campaign_options {
+	const char *output;	/* NULL: a new folder below results/ */
+	const char *only;	/* a group, or a pattern of cell names; or NULL */
+	bool has_seed;
+	uint64_t seed;		/* else drawn by the kernel */
+	uint32_t nr_blocks;	/* 0: the plan's */
+	int cpu;		/* -1: the last one we may use */
+	bool no_progress;
+	int argc;		/* for the record */
+	char **argv;
+};
+
+struct fl_campaign_pair {
+	uint32_t cell, arm;
+};
+
+/*
+ * fl_campaign_order: The pairs of block @block in their order.
+ * @pairs: room for as many as the plan has cells times arms.
+ * Returns how many.  Pure.
+ */
+uint32_t fl_campaign_order(const struct fl_plan *plan, uint64_t seed,
+			   uint32_t block, struct fl_campaign_pair *pairs);
+
+/*
+ * fl_campaign_run: Begin, or go on.
+ * Returns 0 when every sample has its line, whatever its status; or with a
+ * complaint: -EINTR (told to stop by a signal), -EINVAL (an option makes no
+ * sense), -ESTALE (the directory was begun with something else, or a module
+ * changed), or -errno.  All that was recorded stays.
+ */
+int fl_campaign_run(const struct fl_plan *plan,
+		    const struct fl_campaign_options *options,
+		    struct fl_complaint *why);
+
+/*
+ * fl_campaign_show: Print what would be run, and how long it may take, from
+ * what the samples in the output directory took if it is there.
+ * fl_campaign_list: Print each cell with its arms.
+ * Return 0 or as fl_campaign_run.
+ */
+int fl_campaign_show(const struct fl_plan *plan,
+		     const struct fl_campaign_options *options,
+		     struct fl_complaint *why);
+int fl_campaign_list(const struct fl_plan *plan,
+		     const struct fl_campaign_options *options,
+		     struct fl_complaint *why);
+
+#endif
