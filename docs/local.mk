@@ -11,4 +11,5 @@ nobase_dist_doc_DATA = \
 	%D%/decisions/0005-extend-strategies-share-spans.md \
 	%D%/decisions/0006-events-against-a-model.md \
 	%D%/decisions/0007-userfaultfd-user-mode-and-late-wake.md \
+	%D%/decisions/0008-intervals-of-paired-ratios.md \
 	%D%/measurement.md
