@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "analysis/plot.h"
+#include "analysis/plot_data.h"
+
+/* A plot takes gnuplot well under a second; this one hangs. */
+#define GNUPLOT_SECONDS	60
+
+/* ---- gnuplot ------------------------------------------------------------ */
+
+static int read_all(int fd, char **out)
+{
+	char *text = NULL, *grown;
+	size_t used = 0, room = 0;
+	ssize_t n;
+
+	do {
+		if (used + 1 >= room) {
+			room = room ? 2 * room : 65536;
+			grown = realloc(text, room);
+			if (!grown) {
+				free(text);
+				return -ENOMEM;
+			}
+			text = grown;
+		}
+		n = read(fd, text + used, room - used - 1);
+		if (n > 0)
+			used += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0) {
+		n = -errno;
+		free(text);
+		return (int)n;
+	}
+	text[used] = '\0';
+	*out = text;
+	return 0;
+}
+
+/* In the child: gnuplot sees file names without folders, so that no name needs
+ * quoting; the script's own path is an argument. */
+static void exec_gnuplot(const char *folder, const char *settings,
+			 const char *script, int output)
+{
+	int nowhere = open("/dev/null", O_RDWR);
+
+	if (chdir(folder) || nowhere < 0 || dup2(nowhere, 0) < 0 ||
+	    dup2(output, 1) < 0 || dup2(output, 2) < 0)
+		_exit(126);
+	/* Survives exec, and ends a gnuplot that waits for something. */
+	alarm(GNUPLOT_SECONDS);
+	unsetenv("GNUTERM");
+	execlp("gnuplot", "gnuplot", "-d", "-e", settings, script, (char *)NULL);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* The last line of @text that says something: gnuplot's own come after what it
+ * quotes. */
+static const char *last_line(char *text)
+{
+	const char *last = "";
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		line += strspn(line, " \t^");
+		if (*line)
+			last = line;
+	}
+	return last;
+}
+
+/*
+ * 0; -ENOENT with a complaint when gnuplot is missing; -EIO with one when it
+ * failed.
+ */
+static int run_gnuplot(const char *folder, const char *settings,
+		       const char *script, struct fl_complaint *why)
+{
+	char *said = NULL;
+	int pipes[2], status, err;
+	pid_t child;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
+	child = fork();
+	if (child < 0) {
+		err = fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
+		close(pipes[0]);
+		close(pipes[1]);
+		return err;
+	}
+	if (!child)
+		exec_gnuplot(folder, settings, script, pipes[1]);
+	close(pipes[1]);
+	err = read_all(pipes[0], &said);
+	close(pipes[0]);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (err)
+		return fl_complain(why, err, "gnuplot: %s", strerror(-err));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		err = fl_complain(why, -ENOENT,
+				  "gnuplot is not installed, so there are no plots: apt-get install gnuplot-nox");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		err = fl_complain(why, -EIO,
+				  "gnuplot did not end within %d s, so there are no plots",
+				  GNUPLOT_SECONDS);
+	else if (!WIFEXITED(status) || WEXITSTATUS(status))
+		err = fl_complain(why, -EIO,
+				  "gnuplot failed, so there are no plots: %s",
+				  last_line(said));
+	free(said);
+	return err;
+}
+
+static int read_text(const char *path, char **out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	err = read_all(fd, out);
+	close(fd);
+	return err;
+}
+
+/* ---- one plot ----------------------------------------------------------- */
+
+/* Where the files go and how they are made. */
+struct drawing {
+	const char *scripts, *folder;	/* folder NULL: nothing is made */
+	const struct fl_palette *palette;
+	bool png;
+	const char *reason;	/* why nothing is drawn, or NULL */
+	struct fl_complaint said;
+};
+
+/* Runs gnuplot for the file "STEM@suffix.@term". */
+static int draw(struct drawing *d, const struct fl_plot *plot,
+		const char *suffix, const char *term)
+{
+	char settings[512], script[PATH_MAX];
+
+	snprintf(settings, sizeof(settings),
+		 "data='%s.dat'; out='%s%s.%s'; term='%s'; narrow=%d",
+		 plot->file, plot->file, suffix, term, term, *suffix != '\0');
+	snprintf(script, sizeof(script), "%s/%s.gp", d->scripts,
+		 plot->kind == FL_PLOT_CROSSING ? "crossing" : "resident");
+	return run_gnuplot(d->folder, settings, script, &d->said);
+}
+
+/* The same, and the SVG as it stands in the page.  @id: "p1w". */
+static int draw_inline(struct drawing *d, const struct fl_plot *plot,
+		       const char *suffix, const char *id, char **out)
+{
+	char *path, *svg = NULL, *made = NULL;
+	int err;
+
+	err = draw(d, plot, suffix, "svg");
+	if (err)
+		return err;
+	if (asprintf(&path, "%s/%s%s.svg", d->folder, plot->file, suffix) < 0)
+		return -ENOMEM;
+	err = read_text(path, &svg);
+	if (!err) {
+		made = fl_palette_inline(d->palette, svg, id,
+					 plot->title);
+		err = made ? 0 : -ENOMEM;
+	}
+	if (err)
+		fl_complain(&d->said, err, "%s: %s", path, strerror(-err));
+	else
+		*out = made;
+	free(svg);
+	free(path);
+	return err;
+}
+
+static int draw_all(struct drawing *d, struct fl_plot *plot, size_t number)
+{
+	char id[32];
+	int err;
+
+	snprintf(id, sizeof(id), "p%zuw", number);
+	err = draw_inline(d, plot, "", id, &plot->wide);
+	if (err)
+		return err;
+	snprintf(id, sizeof(id), "p%zun", number);
+	err = draw_inline(d, plot, "-narrow", id, &plot->narrow);
+	return err || !d->png ? err : draw(d, plot, "", "png");
+}
+
+/* ---- all plots ---------------------------------------------------------- */
+
+/* "fill, 16-byte objects" as part of a file's name. */
+static char *stem_of(const char *kind, const char *title, size_t number)
+{
+	char words[96];
+	size_t used = 0;
+	char *stem;
+
+	for (; *title && used < sizeof(words) - 2; title++) {
+		if (isalnum((unsigned char)*title))
+			words[used++] = (char)tolower((unsigned char)*title);
+		else if (used && words[used - 1] != '-')
+			words[used++] = '-';
+	}
+	while (used && words[used - 1] == '-')
+		used--;
+	words[used] = '\0';
+	if (number > 1)
+		return asprintf(&stem, "%s-%s-%zu", kind, words, number) < 0 ?
+		       NULL : stem;
+	return asprintf(&stem, "%s-%s", kind, words) < 0 ? NULL : stem;
+}
+
+/* Takes @title, which may be NULL for want of memory. */
+static struct fl_plot *add_plot(struct fl_plots *plots, enum fl_plot_kind kind,
+				char *title)
+{
+	struct fl_plot *grown = realloc(plots->plots,
+					(plots->nr + 1) * sizeof(*grown));
+
+	if (grown)
+		plots->plots = grown;
+	if (!grown || !title) {
+		free(title);
+		return NULL;
+	}
+	grown[plots->nr] = (struct fl_plot){ .kind = kind, .title = title };
+	return &grown[plots->nr++];
+}
+
+static int write_data(const struct fl_plot *plot, const void *what, size_t nr,
+		      const char *folder, struct fl_complaint *why)
+{
+	char *path;
+	FILE *to;
+	int err = 0;
+
+	if (asprintf(&path, "%s/%s.dat", folder, plot->file) < 0)
+		return -ENOMEM;
+	to = fopen(path, "we");
+	if (!to)
+		err = -errno;
+	if (to) {
+		fprintf(to, "# %s\n# For plots/%s.gp, which says what stands where.\n\n",
+			plot->title, plot->kind == FL_PLOT_CROSSING ?
+			"crossing" : "resident");
+		if (plot->kind == FL_PLOT_CROSSING)
+			err = fl_plot_crossing(to, what, nr);
+		else
+			err = fl_plot_resident(to, what);
+		errno = 0;
+		if (!err && (fflush(to) || ferror(to)))
+			err = errno ? -errno : -EIO;
+		if (fclose(to) && !err)
+			err = -errno;
+	}
+	if (err)
+		fl_complain(why, err, "%s: %s", path, strerror(-err));
+	free(path);
+	return err;
+}
+
+/* Data files are worth having when drawing fails. */
+static int make_plot(struct fl_plots *plots, struct fl_plot *plot,
+		     const char *subject, const void *what, size_t nr,
+		     struct drawing *d, struct fl_complaint *why)
+{
+	size_t number = 1;
+	int err = 0;
+
+	if (!d->folder) {
+		plot->missing = strdup(d->reason);
+		return plot->missing ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; i + 1 < plots->nr; i++)
+		number += !strcmp(plots->plots[i].title, plot->title) &&
+			  plots->plots[i].file;
+	plot->file = stem_of(plot->kind == FL_PLOT_CROSSING ? "crossing" :
+			     "resident", subject, number);
+	if (!plot->file)
+		return -ENOMEM;
+	err = write_data(plot, what, nr, d->folder, why);
+	if (err)
+		return err;
+	if (!d->reason && draw_all(d, plot, plots->nr))
+		d->reason = d->said.text;
+	if (d->reason) {
+		plots->drawn = false;
+		free(plot->wide);
+		plot->wide = NULL;
+		plot->missing = strdup(d->reason);
+		if (!plot->missing)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_missing(struct fl_plots *plots, enum fl_plot_kind kind,
+		       const char *title, const char *reason)
+{
+	struct fl_plot *plot = add_plot(plots, kind, strdup(title));
+
+	if (!plot)
+		return -ENOMEM;
+	plot->missing = strdup(reason);
+	return plot->missing ? 0 : -ENOMEM;
+}
+
+static int make_crossings(const struct fl_summary *summary,
+			  struct fl_plots *plots, struct drawing *d,
+			  struct fl_complaint *why)
+{
+	int err = 0;
+
+	if (!summary->nr_sweeps)
+		return add_missing(plots, FL_PLOT_CROSSING,
+			"Time per allocation against block size",
+			"no workload of this campaign was timed with blocks of two sizes or more, so there is no line to draw");
+	for (size_t i = 0, next; i < summary->nr_sweeps && !err; i = next) {
+		const struct fl_sweep *sweep = &summary->sweeps[i];
+		struct fl_plot *plot;
+		char *title;
+
+		for (next = i + 1; next < summary->nr_sweeps &&
+		     !strcmp(summary->sweeps[next].title, sweep->title); next++)
+			;
+		if (asprintf(&title, "Time per allocation, %s",
+			     sweep->title) < 0)
+			title = NULL;
+		plot = add_plot(plots, FL_PLOT_CROSSING, title);
+		err = plot ? make_plot(plots, plot, sweep->title, sweep,
+				       next - i, d, why) :
+			     -ENOMEM;
+	}
+	return err;
+}
+
+static int make_residents(const struct fl_summary *summary,
+			  struct fl_plots *plots, struct drawing *d,
+			  struct fl_complaint *why)
+{
+	size_t nr = 0;
+	int err = 0;
+
+	for (size_t c = 0; c < summary->nr_cells && !err; c++) {
+		struct fl_plot *plot;
+		char *title;
+
+		if (!fl_plot_has_pages(&summary->cells[c]))
+			continue;
+		nr++;
+		if (asprintf(&title, "Resident pages, %s",
+			     summary->cells[c].title) < 0)
+			title = NULL;
+		plot = add_plot(plots, FL_PLOT_RESIDENT, title);
+		err = plot ? make_plot(plots, plot, summary->cells[c].title,
+				       &summary->cells[c], 1, d, why) : -ENOMEM;
+	}
+	if (!nr && !err)
+		err = add_missing(plots, FL_PLOT_RESIDENT,
+			"Resident pages over a run",
+			"no sample of this campaign counted pages, so there is nothing to draw; a cell with mode = account does");
+	return err;
+}
+
+static int make_all(const struct fl_summary *summary, struct drawing *d,
+		    struct fl_plots *out, struct fl_complaint *why)
+{
+	struct fl_plots plots = { .drawn = !d->reason };
+	int err;
+
+	err = make_crossings(summary, &plots, d, why);
+	if (!err)
+		err = make_residents(summary, &plots, d, why);
+	if (err) {
+		fl_plots_free(&plots);
+		if (err == -ENOMEM)
+			fl_complain(why, err, "%s", strerror(ENOMEM));
+		return err;
+	}
+	*out = plots;
+	return 0;
+}
+
+int fl_plots_make(const struct fl_summary *summary, const char *scripts,
+		  const struct fl_palette *palette, const char *folder, bool png,
+		  struct fl_plots *out, struct fl_complaint *why)
+{
+	struct drawing d = {
+		.scripts = scripts, .folder = folder, .palette = palette,
+		.png = png,
+	};
+	int err;
+
+	if (mkdir(folder, 0777) && errno != EEXIST)
+		return fl_complain(why, -errno, "%s: %s", folder,
+				   strerror(errno));
+	err = make_all(summary, &d, out, why);
+	if (!err && !out->drawn && why)
+		*why = d.said;
+	return err;
+}
+
+int fl_plots_none(const struct fl_summary *summary, const char *reason,
+		  struct fl_plots *out)
+{
+	struct drawing d = { .reason = reason };
+
+	return make_all(summary, &d, out, NULL);
+}
+
+void fl_plots_free(struct fl_plots *plots)
+{
+	for (size_t i = 0; i < plots->nr; i++) {
+		free(plots->plots[i].title);
+		free(plots->plots[i].file);
+		free(plots->plots[i].wide);
+		free(plots->plots[i].narrow);
+		free(plots->plots[i].missing);
+	}
+	free(plots->plots);
+	*plots = (struct fl_plots){ 0 };
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * analysis/plot.h: gnuplot on the scripts of plots/.
+ *
+ * Vocabulary: a plot is "wide" for a page and "narrow" for a phone; inline SVG
+ * and the palette are those of analysis/palette.h.
+ *
+ * Context: cold; starts processes.
+ */
+#ifndef FL_PLOT_H
+#define FL_PLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "analysis/palette.h"
+#include "analysis/summary.h"
+#include "harness/complain.h"
+
+enum fl_plot_kind { FL_PLOT_CROSSING, FL_PLOT_RESIDENT };
+
+/* One figure, or what it lacks. */
+struct fl_plot {
+	enum fl_plot_kind kind;
+	char *title;
+	char *file;		/* stem of its files, or NULL */
+	char *wide, *narrow;	/* inline SVG, or NULL */
+	char *missing;		/* why there is none, or NULL */
+};
+
+struct fl_plots {
+	struct fl_plot *plots;
+	size_t nr;
+	bool drawn;		/* gnuplot was there and did its work */
+};
+
+/*
+ * fl_plots_make: Write data files and plots of @summary to @folder, which is
+ * made if it is not there: STEM.dat, STEM.svg, STEM-narrow.svg, and with @png
+ * STEM.png.
+ *
+ * @scripts, @palette: from fl_plots_find and fl_palette_load.
+ * A figure without data has no files, only a reason.  When gnuplot is missing or
+ * fails, data files are there all the same, each plot has the reason, and @why
+ * says it, too.
+ * Returns 0, or -ENOMEM, or -errno of writing.
+ */
+int fl_plots_make(const struct fl_summary *summary, const char *scripts,
+		  const struct fl_palette *palette, const char *folder, bool png,
+		  struct fl_plots *out, struct fl_complaint *why);
+
+/* fl_plots_none: The same figures, all missing because of @reason. */
+int fl_plots_none(const struct fl_summary *summary, const char *reason,
+		  struct fl_plots *out);
+
+void fl_plots_free(struct fl_plots *plots);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What plots need beside gnuplot: labels that do not touch, the palette, and SVG
+ * made to stand within a page.
+ */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analysis/palette.h"
+#include "analysis/plot_data.h"
+
+static uint64_t rng = 1;
+
+static double next(void)
+{
+	rng = rng * 6364136223846793005u + 1442695040888963407u;
+	return (double)(rng >> 11) / (double)((uint64_t)1 << 53);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double cost(const double *from, const double *to, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (to[i] - from[i]) * (to[i] - from[i]);
+	return sum;
+}
+
+static void test_spread(void **state)
+{
+	const double gap = 0.06;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		size_t n = (size_t)(next() * 14) + 1;
+		double from[16], to[16], other[16];
+		bool roomy = true;
+
+		for (size_t i = 0; i < n; i++)
+			from[i] = round % 2 ? next() : 0.1 * next();
+		qsort(from, n, sizeof(*from), ascending);
+		for (size_t i = 1; i < n; i++)
+			roomy &= from[i] - from[i - 1] >= gap;
+		memcpy(to, from, sizeof(to));
+		fl_plot_spread(to, n, gap);
+		for (size_t i = 0; i < n; i++) {
+			assert_true(to[i] >= -1e-12 && to[i] <= 1 + 1e-12);
+			if (i)
+				assert_true(to[i] - to[i - 1] >= gap - 1e-9);
+			if (roomy)
+				assert_true(fabs(to[i] - from[i]) < 1e-9);
+		}
+		/* No small change that keeps the rules is better. */
+		for (int try = 0; try < 20; try++) {
+			bool allowed = true;
+
+			memcpy(other, to, sizeof(other));
+			for (size_t i = 0; i < n; i++)
+				other[i] += 0.01 * (next() - 0.5);
+			for (size_t i = 0; i < n; i++) {
+				allowed &= other[i] >= 0 && other[i] <= 1;
+				if (i)
+					allowed &= other[i] - other[i - 1] >= gap;
+			}
+			if (allowed)
+				assert_true(cost(from, other, n) >=
+					    cost(from, to, n) - 1e-9);
+		}
+	}
+}
+
+static void test_spread_full(void **state)
+{
+	double at[40];
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++)
+		at[i] = 0.5;
+	fl_plot_spread(at, 40, 0.06);
+	for (size_t i = 0; i < 40; i++)
+		assert_true(fabs(at[i] - (double)i / 39) < 1e-9);
+	at[0] = 7;
+	fl_plot_spread(at, 1, 0.06);
+	assert_true(at[0] == 7);
+	fl_plot_spread(at, 0, 0.06);
+}
+
+static void palette(struct fl_palette *out)
+{
+	struct fl_complaint why = { "" };
+	char *folder;
+
+	if (fl_plots_find(&folder, &why))
+		skip();
+	assert_int_equal(fl_palette_load(folder, out, &why), 0);
+	free(folder);
+}
+
+static void test_palette(void **state)
+{
+	struct fl_palette p;
+	size_t i;
+
+	(void)state;
+	palette(&p);
+	assert_true(p.nr > p.nr_others && p.nr_others > 1);
+	i = fl_palette_index(&p, "segv_redirect");
+	assert_string_equal(p.colours[i].name, "segv_redirect");
+	/* Anything else gets one of the others, and always the same. */
+	for (const char *name = "a\0zebra\0PEERS/mimalloc\0\xff\0"; *name;
+	     name += strlen(name) + 1) {
+		i = fl_palette_index(&p, name);
+		assert_memory_equal(p.colours[i].name, "other-", 6);
+		assert_int_equal(fl_palette_index(&p, name), i);
+	}
+	assert_memory_equal(p.colours[fl_palette_index(&p, "")].name, "other-",
+			    6);
+	/* Two colours that are alike would be one. */
+	for (i = 0; i < p.nr; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(p.colours[i].light,
+						p.colours[j].light);
+}
+
+static void test_palette_refused(void **state)
+{
+	static const char *const lists[] = {
+		"", "$colours << END\nEND\n",
+		"$colours << END\nother-1 #12345 #123456 1\nEND\n",
+		"$colours << END\nother-1 #12345G #123456 1\nEND\n",
+		"$colours << END\nother-1\nEND\n",
+		"$colours << END\nblue #123456 #123456 1\nEND\n",
+	};
+	char dir[] = "/tmp/faultline-plot.XXXXXX", path[64];
+	struct fl_complaint why = { "" };
+	struct fl_palette p;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/style.gp", dir);
+	assert_int_equal(fl_palette_load(dir, &p, &why), -ENOENT);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		FILE *to = fopen(path, "we");
+
+		assert_non_null(to);
+		fputs(lists[i], to);
+		fclose(to);
+		assert_int_equal(fl_palette_load(dir, &p, &why), -EINVAL);
+		assert_non_null(strstr(why.text, "style.gp"));
+	}
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_inline(void **state)
+{
+	struct fl_palette p = { .nr = 2, .nr_others = 1, .colours = {
+		{ "text", "#1f2328", "#ffffff" },
+		{ "other-1", "#0068b5", "#000000" },
+	} };
+	char *svg;
+
+	(void)state;
+	svg = fl_palette_inline(&p,
+		"<?xml version=\"1.0\"?>\n<svg \n width=\"9\" viewBox=\"0 0 9 7\"\n>\n"
+		"<title>Gnuplot</title>\n<desc>Produced</desc>\n"
+		"<rect x=\"0\" y=\"0\" width=\"9\" height=\"7\" fill=\"#ffffff\"/>"
+		"<g id=\"a\"><use xlink:href='#b' color='rgb(  0, 104, 181)'/>"
+		"<path id='b' stroke='rgb(  1,   2,   3)' fill=\"#0068B5\"/>"
+		"<text fill=\"black\" font-family=\"sans-serif\">#1 black</text></g>"
+		"</svg>\n", "p1w", "a < b & \"c\"");
+	assert_non_null(svg);
+	assert_string_equal(svg,
+		"<svg viewBox=\"0 0 9 7\" role=\"img\" "
+		"aria-label=\"a &lt; b &amp; &quot;c&quot;\">\n\n"
+		"<g id=\"p1w-a\"><use href='#p1w-b' color='var(--c1)'/>"
+		"<path id='p1w-b' stroke='rgb(  1,   2,   3)' fill=\"var(--c1)\"/>"
+		"<text fill=\"var(--c0)\">#1 black</text></g></svg>\n");
+	free(svg);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_spread_full),
+		cmocka_unit_test(test_palette),
+		cmocka_unit_test(test_palette_refused),
+		cmocka_unit_test(test_inline),
+	};
+
+	return cmocka_run_group_tests_name("plot", tests, NULL, NULL);
+}
