@@ -2,8 +2,13 @@
 
 libharness_a_SOURCES += \
 	%D%/cmd_report.c \
+	%D%/palette.c \
+	%D%/palette.h \
 	%D%/plot.c \
 	%D%/plot.h \
+	%D%/plot_data.c \
+	%D%/plot_data.h \
+	%D%/report.c \
 	%D%/report.h \
 	%D%/report_text.c \
 	%D%/results.c \
@@ -12,5 +17,9 @@ libharness_a_SOURCES += \
 	%D%/stats.h \
 	%D%/summary.c \
 	%D%/summary.h \
+	%D%/summary_json.c \
+	%D%/summary_make.h \
+	%D%/summary_sweeps.c \
+	%D%/summary_words.c \
 	%D%/table.c \
 	%D%/table.h

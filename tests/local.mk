@@ -39,7 +39,11 @@ unit_tests = \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_hist \
 	%D%/unit/test_plan \
+	%D%/unit/test_plot \
+	%D%/unit/test_results \
 	%D%/unit/test_stats \
+	%D%/unit/test_summary \
+	%D%/unit/test_table \
 	%D%/unit/test_trace
 
 if HAVE_CMOCKA
@@ -58,6 +62,8 @@ check_LTLIBRARIES += %D%/modules/skeleton.la
 %C%_modules_skeleton_la_LDFLAGS = $(test_module_ldflags)
 
 script_tests = \
+	%D%/analysis/plots.test \
+	%D%/analysis/report.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \
 	%D%/build/one-line.test \
