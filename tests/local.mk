@@ -33,13 +33,17 @@ LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 TESTS += $(script_tests)
 
 unit_tests = \
+	%D%/unit/test_census \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
 	%D%/unit/test_digest \
 	%D%/unit/test_fingerprint \
+	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
+	%D%/unit/test_place \
 	%D%/unit/test_plan \
 	%D%/unit/test_plot \
+	%D%/unit/test_reserve \
 	%D%/unit/test_results \
 	%D%/unit/test_stats \
 	%D%/unit/test_summary \
