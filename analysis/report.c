@@ -21,6 +21,9 @@
 /* Values of the environment longer than this are folded away. */
 #define LONG_VALUE	120
 
+/* So are more facts of one kind than this. */
+#define FACTS_MAX	5
+
 /* Different reasons for what is not there, below one table. */
 #define NOTES_MAX	26
 
@@ -817,7 +820,8 @@ static void put_scalar(const struct page *p, const json_t *value)
 {
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		put(p, json_string_value(value));
+		put(p, *json_string_value(value) ? json_string_value(value) :
+						   "none");
 		break;
 	case JSON_INTEGER:
 		html(p, "%" PRId64, (int64_t)json_integer_value(value));
@@ -878,6 +882,18 @@ static size_t value_bytes(const json_t *value)
 	return bytes;
 }
 
+static void put_facts(const struct page *p, const char *path, json_t *object);
+
+/* Many facts of one kind, such as a CPU's weaknesses. */
+static void put_folded(const struct page *p, const char *name, json_t *object)
+{
+	element(p, "dt", "", name);
+	html(p, "<dd><details><summary>%zu values</summary><dl>\n",
+	     json_object_size(object));
+	put_facts(p, "", object);
+	html(p, "</dl></details></dd>\n");
+}
+
 /* @path: the keys on the way, with blanks between them. */
 static void put_facts(const struct page *p, const char *path, json_t *object)
 {
@@ -889,7 +905,9 @@ static void put_facts(const struct page *p, const char *path, json_t *object)
 
 		if (asprintf(&name, "%s%s%s", path, *path ? " " : "", key) < 0)
 			continue;
-		if (json_is_object(value)) {
+		if (json_object_size(value) > FACTS_MAX && *path) {
+			put_folded(p, name, value);
+		} else if (json_is_object(value)) {
 			put_facts(p, name, value);
 		} else {
 			element(p, "dt", "", name);

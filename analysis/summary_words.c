@@ -8,10 +8,11 @@
 
 /* ---- validity ----------------------------------------------------------- */
 
-static void add_verdict(struct fl_maker *m, const char *sentence)
-{
-	FL_PUSH(m, m->s.verdicts, m->s.nr_verdicts, sentence);
-}
+/* A sentence more, as fl_maker_text makes it. */
+#define VERDICT(m, ...)	FL_PUSH(m, (m)->s.verdicts, (m)->s.nr_verdicts,	\
+				fl_maker_text(m, __VA_ARGS__))
+#define ANSWER(m, ...)	FL_PUSH(m, (m)->s.answers, (m)->s.nr_answers,	\
+				fl_maker_text(m, __VA_ARGS__))
 
 static const char *range_text(char out[3 * FL_TEXT_BYTES],
 			      const struct fl_ratio *ratio)
@@ -46,12 +47,10 @@ static void tell_bad_controls(struct fl_maker *m, enum fl_result_role role,
 
 			if (arm->role == role &&
 			    arm->verdict == FL_VERDICT_BAD)
-				add_verdict(m, fl_maker_text(m, "%s %s: %s takes %s times as long as %s.",
-						    what, m->s.cells[c].name,
-						    arm->name,
-						    range_text(range,
-							       &arm->control),
-						    arm->of));
+				VERDICT(m, "%s %s: %s takes %s times as long as %s.",
+					what, m->s.cells[c].name, arm->name,
+					range_text(range, &arm->control),
+					arm->of);
 		}
 }
 
@@ -68,7 +67,7 @@ static double worst_resolution(const struct fl_summary *s)
 static void judge_twins(struct fl_maker *m)
 {
 	size_t counts[FL_VERDICT_BAD + 1], judged;
-	double pct = 100 * m->s.delta;
+	const char *noisy = "";
 	char share[FL_TEXT_BYTES];
 
 	count_verdicts(&m->s, false, counts);
@@ -76,10 +75,11 @@ static void judge_twins(struct fl_maker *m)
 		 counts[FL_VERDICT_BAD];
 	if (!judged) {
 		m->s.valid = false;
-		add_verdict(m, counts[FL_VERDICT_UNJUDGED] ?
-			fl_maker_text(m, "A/A: no twin could be judged: fewer than %d blocks have both it and the arm it doubles.",
-			     FL_STATS_BLOCKS_MIN) :
-			"A/A: no cell has a twin arm, so nothing shows what equal arms differ by.");
+		if (counts[FL_VERDICT_UNJUDGED])
+			VERDICT(m, "A/A: no twin could be judged: fewer than %d blocks have both it and the arm it doubles.",
+				FL_STATS_BLOCKS_MIN);
+		else
+			VERDICT(m, "A/A: no cell has a twin arm, so nothing shows what equal arms differ by.");
 		return;
 	}
 	if (counts[FL_VERDICT_BAD]) {
@@ -89,14 +89,14 @@ static void judge_twins(struct fl_maker *m)
 	}
 	if (counts[FL_VERDICT_UNDECIDED] > counts[FL_VERDICT_GOOD]) {
 		m->s.valid = false;
-		add_verdict(m, "A/A: too noisy: in most cells equal arms cannot be shown to be alike. Repeat the campaign on a quiet machine.");
+		VERDICT(m, "A/A: too noisy: in most cells equal arms cannot be shown to be alike. Repeat the campaign on a quiet machine.");
 	}
-	add_verdict(m, fl_maker_text(m, "A/A: the twin is within \u00b1%.3g %% of the arm it doubles in %zu of %zu cells%s; at the widest, equal arms may differ by %s.",
-		pct, counts[FL_VERDICT_GOOD], judged,
-		counts[FL_VERDICT_UNDECIDED] ?
-		fl_maker_text(m, ", too noisy to say in %zu",
-		     counts[FL_VERDICT_UNDECIDED]) : "",
-		fl_text_share(share, worst_resolution(&m->s))));
+	if (counts[FL_VERDICT_UNDECIDED])
+		noisy = fl_maker_text(m, ", too noisy to say in %zu",
+				      counts[FL_VERDICT_UNDECIDED]);
+	VERDICT(m, "A/A: the twin is within \u00b1%.3g %% of the arm it doubles in %zu of %zu cells%s; at the widest, equal arms may differ by %s.",
+		100 * m->s.delta, counts[FL_VERDICT_GOOD], judged, noisy,
+		fl_text_share(share, worst_resolution(&m->s)));
 }
 
 static void judge_planteds(struct fl_maker *m)
@@ -107,10 +107,11 @@ static void judge_planteds(struct fl_maker *m)
 	judged = counts[FL_VERDICT_GOOD] + counts[FL_VERDICT_BAD];
 	if (!judged) {
 		m->s.valid = false;
-		add_verdict(m, counts[FL_VERDICT_UNJUDGED] ?
-			fl_maker_text(m, "Planted slowdown: it could not be judged: fewer than %d blocks have both it and the arm it doubles.",
-			     FL_STATS_BLOCKS_MIN) :
-			"Planted slowdown: no cell has one, so nothing shows that a difference would be seen.");
+		if (counts[FL_VERDICT_UNJUDGED])
+			VERDICT(m, "Planted slowdown: it could not be judged: fewer than %d blocks have both it and the arm it doubles.",
+				FL_STATS_BLOCKS_MIN);
+		else
+			VERDICT(m, "Planted slowdown: no cell has one, so nothing shows that a difference would be seen.");
 		return;
 	}
 	if (counts[FL_VERDICT_BAD]) {
@@ -118,8 +119,8 @@ static void judge_planteds(struct fl_maker *m)
 		tell_bad_controls(m, FL_RESULT_PLANTED,
 				  "Planted slowdown: missed in");
 	}
-	add_verdict(m, fl_maker_text(m, "Planted slowdown: seen in %zu of %zu cells.",
-			    counts[FL_VERDICT_GOOD], judged));
+	VERDICT(m, "Planted slowdown: seen in %zu of %zu cells.",
+		counts[FL_VERDICT_GOOD], judged);
 }
 
 void fl_make_verdicts(struct fl_maker *m)
@@ -130,27 +131,23 @@ void fl_make_verdicts(struct fl_maker *m)
 
 /* ---- answers ------------------------------------------------------------ */
 
-static void add_answer(struct fl_maker *m, const char *sentence)
-{
-	FL_PUSH(m, m->s.answers, m->s.nr_answers, sentence);
-}
-
 /* One cell: who is fastest, and by how much. */
-static void tell_one_fastest(struct fl_maker *m, const struct fl_summary_cell *cell)
+static void tell_one_fastest(struct fl_maker *m,
+			     const struct fl_summary_cell *cell)
 {
 	const struct fl_summary_arm *fastest = cell->fastest;
 	char number[FL_TEXT_BYTES], range[3 * FL_TEXT_BYTES];
-	const char *rest = "";
+	const char *next = "";
 
 	if (cell->lead.n)
-		rest = fl_maker_text(m, "; %s takes %s times as long%s",
-			    cell->second->name, range_text(range, &cell->lead),
-			    fl_stats_differs(&cell->lead) ? "" :
-			    ", which is too close to call");
-	add_answer(m, fl_maker_text(m, "%s: the fastest is %s, %s ns per allocation%s.",
-			   cell->title, fastest->name,
-			   fl_text_number(number, fastest->alloc_ns.median,
-					  false), rest));
+		next = fl_maker_text(m, "; %s takes %s times as long%s",
+				     cell->second->name,
+				     range_text(range, &cell->lead),
+				     fl_stats_differs(&cell->lead) ? "" :
+				     ", which is too close to call");
+	ANSWER(m, "%s: the fastest is %s, %s ns per allocation%s.",
+	       cell->title, fastest->name,
+	       fl_text_number(number, fastest->alloc_ns.median, false), next);
 }
 
 /* An arm and the number of cells it is fastest in. */
@@ -200,49 +197,57 @@ static void tell_fastest(struct fl_maker *m, const struct fl_summary_cell *cells
 	if (nr_won > 1) {
 		qsort(winners, nr_winners, sizeof(*winners), by_wins);
 		for (size_t i = 0; i < nr_winners; i++)
-			list = fl_maker_text(m, "%s%s %s in %zu", list, i ? "," : "",
-				    winners[i].name, winners[i].nr);
-		add_answer(m, fl_maker_text(m, "%s: of %zu cells, the fastest is%s%s.",
-				   cells->title, nr_won, list,
-				   nr_ties ? fl_maker_text(m, "; too close to call in %zu",
-						  nr_ties) : ""));
+			list = fl_maker_text(m, "%s%s %s in %zu", list,
+					     i ? "," : "", winners[i].name,
+					     winners[i].nr);
+		if (nr_ties)
+			list = fl_maker_text(m, "%s; too close to call in %zu",
+					     list, nr_ties);
+		ANSWER(m, "%s: of %zu cells, the fastest is%s.", cells->title,
+		       nr_won, list);
 	}
 	free(winners);
 }
 
 /* Where the redirect overtakes the branch; "" where nothing can be said. */
-static const char *crossing_text(struct fl_maker *m, const struct fl_sweep *sweep)
+static const char *crossing_text(struct fl_maker *m,
+				 const struct fl_sweep *sweep)
 {
+	const struct fl_summary_cell *last = sweep->cells[sweep->nr_cells - 1];
 	char at[FL_TEXT_BYTES], from[FL_TEXT_BYTES], to[FL_TEXT_BYTES];
 	const char *sure = "";
 
 	if (!isnan(sweep->slower_bytes))
 		sure = fl_maker_text(m, "surely slower at %s",
-			    fl_text_bytes(from, sweep->slower_bytes));
+				     fl_text_bytes(from, sweep->slower_bytes));
 	if (!isnan(sweep->faster_bytes))
 		sure = fl_maker_text(m, "%s%ssurely faster at %s", sure,
-			    *sure ? ", " : "",
-			    fl_text_bytes(to, sweep->faster_bytes));
+				     *sure ? ", " : "",
+				     fl_text_bytes(to, sweep->faster_bytes));
+	else if (sweep->state == FL_CROSSING_FOUND)
+		sure = fl_maker_text(m, "%s%snowhere surely faster", sure,
+				     *sure ? ", " : "");
 	if (*sure)
 		sure = fl_maker_text(m, " (%s)", sure);
 	fl_text_bytes(from, (double)sweep->cells[0]->block_bytes);
-	fl_text_bytes(to, (double)
-		      sweep->cells[sweep->nr_cells - 1]->block_bytes);
+	fl_text_bytes(to, (double)last->block_bytes);
 
 	switch (sweep->state) {
 	case FL_CROSSING_FOUND:
 		return fl_maker_text(m, " %s overtakes %s at blocks of about %s%s.",
-			    sweep->redirect, sweep->branch,
-			    fl_text_bytes(at, sweep->block_bytes), sure);
+				     sweep->redirect, sweep->branch,
+				     fl_text_bytes(at, sweep->block_bytes),
+				     sure);
 	case FL_CROSSING_BRANCH:
 		return fl_maker_text(m, " %s stays behind %s at every block size from %s to %s.",
-			    sweep->redirect, sweep->branch, from, to);
+				     sweep->redirect, sweep->branch, from, to);
 	case FL_CROSSING_REDIRECT:
 		return fl_maker_text(m, " %s is ahead of %s at every block size from %s to %s.",
-			    sweep->redirect, sweep->branch, from, to);
+				     sweep->redirect, sweep->branch, from, to);
 	case FL_CROSSING_UNCLEAR:
 		return fl_maker_text(m, " between %s and %s no single crossing of %s and %s can be placed%s.",
-			    from, to, sweep->redirect, sweep->branch, sure);
+				     from, to, sweep->redirect, sweep->branch,
+				     sure);
 	case FL_CROSSING_UNKNOWN:
 		break;
 	}
@@ -271,9 +276,10 @@ static const char *check_text(struct fl_maker *m, const struct fl_sweep *sweep)
 		if (!ratio.n)
 			continue;
 		return fl_maker_text(m, " In blocks of %s, where little but the check is left, %s takes %s times as long as %s.",
-			    fl_text_bytes(bytes, (double)cell->block_bytes),
-			    branch->name, range_text(range, &ratio),
-			    floor->name);
+				     fl_text_bytes(bytes, (double)
+						   cell->block_bytes),
+				     branch->name, range_text(range, &ratio),
+				     floor->name);
 	}
 	return "";
 }
@@ -286,8 +292,8 @@ static const char *slope_text(struct fl_maker *m, const struct fl_sweep *sweep)
 	if (!(sweep->refill_ns[1] > 0))
 		return "";
 	return fl_maker_text(m, " By what allocations lose in small blocks, a fault of %s costs %s.",
-		    sweep->redirect,
-		    fl_text_ns(ns, sweep->refill_ns[1], "\u00b5"));
+			     sweep->redirect,
+			     fl_text_ns(ns, sweep->refill_ns[1], "\u00b5"));
 }
 
 static void tell_sweep(struct fl_maker *m, const struct fl_sweep *sweep)
@@ -297,69 +303,79 @@ static void tell_sweep(struct fl_maker *m, const struct fl_sweep *sweep)
 	const char *slope = slope_text(m, sweep);
 
 	if (*crossing || *check || *slope)
-		add_answer(m, fl_maker_text(m, "%s%s%s%s:%s%s%s", sweep->title,
-			sweep->residence ? ", cursor in " : "",
-			sweep->residence ? sweep->residence : "",
-			fl_by_text(sweep->residence, "register") ? "" : "s",
-			crossing, check, slope));
+		ANSWER(m, "%s%s%s%s:%s%s%s", sweep->title,
+		       sweep->residence ? ", cursor in " : "",
+		       sweep->residence ? sweep->residence : "",
+		       fl_by_text(sweep->residence, "register") ? "" : "s",
+		       crossing, check, slope);
+}
+
+static void tell_redirect(struct fl_maker *m,
+			  const struct fl_summary_slow_row *row)
+{
+	double p99_ns = fl_summary_percentile(&row->slow, 2, NULL);
+	char p50[FL_TEXT_BYTES], p99[FL_TEXT_BYTES], n[FL_TEXT_BYTES];
+	const char *tail = "";
+
+	if (!isnan(p99_ns))
+		tail = fl_maker_text(m, " and %s at the 99th percentile",
+				     fl_text_ns(p99, p99_ns, "\u00b5"));
+	ANSWER(m, "Redirecting fault, %s: %s takes %s at the median%s, over %s timed one by one.",
+	       row->title, row->arm->name,
+	       fl_text_ns(p50, fl_summary_percentile(&row->slow, 0, NULL),
+			  "\u00b5"), tail,
+	       fl_text_count(n, (double)row->slow.hist->nr_values));
 }
 
 /* One workload's slow paths: rows @first to @next. */
 static void tell_slow_paths(struct fl_maker *m, size_t first, size_t next)
 {
-	const char *others = "", *title = m->s.slow_rows[first].title;
-	const char *quick = "";
-	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES], n[FL_TEXT_BYTES];
+	const char *others = "", *quick = "";
+	char p50[FL_TEXT_BYTES];
 
 	for (size_t i = first; i < next; i++) {
 		const struct fl_summary_slow_row *row = &m->s.slow_rows[i];
 		double p50_ns = fl_summary_percentile(&row->slow, 0, NULL);
-		double p99_ns = fl_summary_percentile(&row->slow, 2, NULL);
 
-		if (isnan(p50_ns)) {
-			if (row->slow.hist)
-				quick = fl_maker_text(m, "%s%s %s", quick,
-						      *quick ? "," : "",
-						      row->arm->name);
+		if (!row->slow.hist)
 			continue;
-		}
-		if (fl_by_text(row->arm->answer, "redirect")) {
+		if (isnan(p50_ns))
+			quick = fl_maker_text(m, "%s%s %s", quick,
+					      *quick ? "," : "",
+					      row->arm->name);
+		else if (fl_by_text(row->arm->answer, "redirect"))
 			others = fl_maker_text(m, "%s%s %s %s", others,
-				      *others ? "," : "", row->arm->name,
-				      fl_text_ns(a, p50_ns, "\u00b5"));
-			continue;
-		}
-		add_answer(m, fl_maker_text(m, "Redirecting fault, %s: %s takes %s at the median%s, over %s timed one by one.",
-			title, row->arm->name,
-			fl_text_ns(a, p50_ns, "\u00b5"),
-			isnan(p99_ns) ? "" :
-			fl_maker_text(m, " and %s at the 99th percentile",
-			     fl_text_ns(b, p99_ns, "\u00b5")),
-			fl_text_count(n, (double)row->slow.hist->nr_values)));
+					       *others ? "," : "",
+					       row->arm->name,
+					       fl_text_ns(p50, p50_ns,
+							  "\u00b5"));
+		else
+			tell_redirect(m, row);
 	}
 	if (*others || *quick)
-		add_answer(m, fl_maker_text(m, "Other slow paths, %s:%s%s%s%s%s.",
-			title, *others ? " at the median," : "", others,
-			*others && *quick ? ";" : "",
-			*quick ? " too short to be timed alone:" : "", quick));
+		ANSWER(m, "Other slow paths, %s:%s%s%s%s%s.",
+		       m->s.slow_rows[first].title,
+		       *others ? " at the median," : "", others,
+		       *others && *quick ? ";" : "",
+		       *quick ? " too short to be timed alone:" : "", quick);
 }
 
-static void tell_floor(struct fl_maker *m)
+/* What the loop itself takes, and what the clock can tell. */
+static void tell_limits(struct fl_maker *m)
 {
-	char a[FL_TEXT_BYTES];
+	const char *floor = "", *clock = "";
+	char ns[FL_TEXT_BYTES];
 
-	if (isnan(m->s.floor_ns) && isnan(m->s.step_ns))
-		return;
-	add_answer(m, fl_maker_text(m, "Limits: %s%s%s%s%s",
-		isnan(m->s.floor_ns) ? "" : "the empty loop takes ",
-		isnan(m->s.floor_ns) ? "" :
-		fl_maker_text(m, "%s ns per iteration, which is subtracted nowhere",
-		     fl_text_number(a, m->s.floor_ns, false)),
-		isnan(m->s.floor_ns) || isnan(m->s.step_ns) ? "" : "; ",
-		isnan(m->s.step_ns) ? "" :
-		fl_maker_text(m, "the clock steps by %.3g ns, so nothing under %.3g ns is timed alone",
-		     m->s.step_ns, FL_CLOCK_STEPS_MIN * m->s.step_ns),
-		"."));
+	if (!isnan(m->s.floor_ns))
+		floor = fl_maker_text(m, "the empty loop takes %s ns per iteration, which is subtracted nowhere",
+				      fl_text_number(ns, m->s.floor_ns, false));
+	if (!isnan(m->s.step_ns))
+		clock = fl_maker_text(m, "the clock steps by %.3g ns, so nothing under %.3g ns is timed alone",
+				      m->s.step_ns,
+				      FL_CLOCK_STEPS_MIN * m->s.step_ns);
+	if (*floor || *clock)
+		ANSWER(m, "Limits: %s%s%s.", floor,
+		       *floor && *clock ? "; " : "", clock);
 }
 
 void fl_make_answers(struct fl_maker *m)
@@ -379,5 +395,5 @@ void fl_make_answers(struct fl_maker *m)
 			;
 		tell_fastest(m, &m->s.cells[c], next - c);
 	}
-	tell_floor(m);
+	tell_limits(m);
 }
