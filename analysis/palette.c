@@ -28,8 +28,11 @@ static bool has_style(const char *folder)
 int fl_plots_find(char **out, struct fl_complaint *why)
 {
 	/* The tree's top, seen from build/, from build/.libs/, and from where a
-	 * build in the source folder leaves the program. */
-	static const char *const beside[] = { "..", "../..", "." };
+	 * build in the source folder leaves the program; then what is installed
+	 * under the same prefix, wherever that was moved. */
+	static const char *const beside[] = {
+		"..", "../..", ".", "../share/faultline"
+	};
 	const char *set = getenv("FAULTLINE_DATA");
 	char self[PATH_MAX], path[PATH_MAX + 16];
 	ssize_t n;

@@ -33,8 +33,8 @@ struct fl_palette {
 
 /*
  * fl_plots_find: The folder with the scripts: plots/ under $FAULTLINE_DATA when
- * that is set; else beside the program, if it runs where it was built; else
- * where it was installed.
+ * that is set; else beside the program, if it runs where it was built or its
+ * prefix was moved; else where it was installed.
  * Returns 0 and an absolute path in *@out, to be freed, or -ENOENT, -ENOMEM.
  */
 int fl_plots_find(char **out, struct fl_complaint *why);
