@@ -37,6 +37,7 @@ unit_tests = \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
 	%D%/unit/test_digest \
+	%D%/unit/test_fault \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
@@ -48,7 +49,8 @@ unit_tests = \
 	%D%/unit/test_stats \
 	%D%/unit/test_summary \
 	%D%/unit/test_table \
-	%D%/unit/test_trace
+	%D%/unit/test_trace \
+	%D%/unit/test_uffd
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
