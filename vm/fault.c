@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of ranges is an array of pointers that the entry reads without a
- * lock: a watch publishes a complete range with release order, an unwatch
- * clears the pointer.  Writers hold a mutex.
+ * The entry reads the table of ranges without a lock.  The table holds copies:
+ * a range goes away with its heap while other threads, whose faults lie in other
+ * ranges, are still looking for theirs.  Writers hold a mutex, and make a slot's
+ * sequence number odd while they change it; a reader skips a slot whose number
+ * is odd or has changed.  It need not look again: the range it is looking for is
+ * watched throughout the fault, so its slot does not change.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,10 +16,14 @@
 
 #include "vm/fault.h"
 
-static const struct fl_fault_range *ranges[FL_FAULT_RANGES_MAX];
-static size_t nr_ranges;	/* slots in use, holes included */
+static struct slot {
+	unsigned sequence;
+	const struct fl_fault_range *caller;	/* whose copy it is, or NULL */
+	struct fl_fault_range range;
+} slots[FL_FAULT_RANGES_MAX];
+static size_t nr_slots;		/* in use, holes included */
 static size_t nr_watched;
-static pthread_mutex_t ranges_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * si_code of fl_fault_raise: a thread may send another a code of its own below
@@ -33,18 +40,39 @@ static const int greg_of[16] = {
 	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
 
-static const struct fl_fault_range *find_range(const char *address)
+static bool find_range(const char *address, struct fl_fault_range *out)
 {
-	size_t n = __atomic_load_n(&nr_ranges, __ATOMIC_ACQUIRE);
+	size_t n = __atomic_load_n(&nr_slots, __ATOMIC_ACQUIRE);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct fl_fault_range *r =
-			__atomic_load_n(&ranges[i], __ATOMIC_ACQUIRE);
+		const struct slot *s = &slots[i];
+		unsigned before = __atomic_load_n(&s->sequence, __ATOMIC_ACQUIRE);
 
-		if (r && (size_t)(address - r->base) < r->bytes)
-			return r;
+		/* Acquire, so that the number is read again after these. */
+		out->base = __atomic_load_n(&s->range.base, __ATOMIC_ACQUIRE);
+		out->bytes = __atomic_load_n(&s->range.bytes, __ATOMIC_ACQUIRE);
+		out->handle = __atomic_load_n(&s->range.handle, __ATOMIC_ACQUIRE);
+		out->owner = __atomic_load_n(&s->range.owner, __ATOMIC_ACQUIRE);
+		if (before & 1 ||
+		    before != __atomic_load_n(&s->sequence, __ATOMIC_RELAXED))
+			continue;
+		if ((size_t)(address - out->base) < out->bytes)
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+static void fill_slot(struct slot *s, const struct fl_fault_range *caller,
+		      const struct fl_fault_range *range)
+{
+	s->caller = caller;
+	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELAXED);
+	/* Release: who sees one of these sees the odd number, too. */
+	__atomic_store_n(&s->range.base, range->base, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->range.bytes, range->bytes, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->range.handle, range->handle, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->range.owner, range->owner, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
 }
 
 static void call_previous(struct sigaction *old, int sig, siginfo_t *info,
@@ -112,7 +140,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 static void entry(int sig, siginfo_t *info, void *context)
 {
 	const int saved_errno = errno;
-	const struct fl_fault_range *r = NULL;
+	struct fl_fault_range r;
 	siginfo_t declined = { 0 };
 
 	if (info->si_code == SI_DECLINED) {
@@ -123,15 +151,14 @@ static void entry(int sig, siginfo_t *info, void *context)
 	}
 
 	/* si_addr means something only when the kernel filled it in. */
-	if (info->si_code > 0 && info->si_code != SI_KERNEL)
-		r = find_range(info->si_addr);
-	if (r) {
+	if (info->si_code > 0 && info->si_code != SI_KERNEL &&
+	    find_range(info->si_addr, &r)) {
 		const struct fl_fault fault = {
 			.signal = sig, .code = info->si_code,
 			.address = info->si_addr, .context = context,
 		};
 
-		if (r->handle(r->owner, &fault)) {
+		if (r.handle(r.owner, &fault)) {
 			errno = saved_errno;
 			return;
 		}
@@ -190,12 +217,12 @@ int fl_fault_watch(const struct fl_fault_range *range)
 	size_t hole;
 	int err = 0;
 
-	pthread_mutex_lock(&ranges_lock);
-	hole = nr_ranges;
-	for (size_t i = nr_ranges; i-- > 0;) {
-		const struct fl_fault_range *r = ranges[i];
+	pthread_mutex_lock(&slots_lock);
+	hole = nr_slots;
+	for (size_t i = nr_slots; i-- > 0;) {
+		const struct fl_fault_range *r = &slots[i].range;
 
-		if (!r)
+		if (!slots[i].caller)
 			hole = i;
 		else if (range->base < r->base + r->bytes &&
 			 r->base < range->base + range->bytes)
@@ -206,27 +233,29 @@ int fl_fault_watch(const struct fl_fault_range *range)
 	if (!err && !nr_watched)
 		err = install();
 	if (!err) {
-		__atomic_store_n(&ranges[hole], range, __ATOMIC_RELEASE);
-		if (hole == nr_ranges)
-			__atomic_store_n(&nr_ranges, hole + 1, __ATOMIC_RELEASE);
+		fill_slot(&slots[hole], range, range);
+		if (hole == nr_slots)
+			__atomic_store_n(&nr_slots, hole + 1, __ATOMIC_RELEASE);
 		nr_watched++;
 	}
-	pthread_mutex_unlock(&ranges_lock);
+	pthread_mutex_unlock(&slots_lock);
 	return err;
 }
 
 void fl_fault_unwatch(const struct fl_fault_range *range)
 {
-	pthread_mutex_lock(&ranges_lock);
-	for (size_t i = 0; i < nr_ranges; i++) {
-		if (ranges[i] != range)
+	const struct fl_fault_range none = { 0 };
+
+	pthread_mutex_lock(&slots_lock);
+	for (size_t i = 0; i < nr_slots; i++) {
+		if (slots[i].caller != range)
 			continue;
-		__atomic_store_n(&ranges[i], NULL, __ATOMIC_RELEASE);
+		fill_slot(&slots[i], NULL, &none);
 		if (--nr_watched == 0)
 			restore();
 		break;
 	}
-	pthread_mutex_unlock(&ranges_lock);
+	pthread_mutex_unlock(&slots_lock);
 }
 
 static int compare_sites(const void *a, const void *b)

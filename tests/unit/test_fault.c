@@ -994,6 +994,82 @@ static void test_threads(void **state)
 	assert_exits(scenario_threads);
 }
 
+/* A range that is unmapped as soon as it is no longer watched. */
+static void watch_and_forget(char *base)
+{
+	char *gone = NULL;
+	struct watched *w;
+
+	check(!fl_reserve(sizeof(*w), FL_OPEN, &gone));
+	w = (struct watched *)(void *)gone;
+	check(!watch(w, base, page));
+	fl_fault_unwatch(&w->range);
+	fl_release(gone, sizeof(*w));
+}
+
+static unsigned nr_threads_done;
+
+/* Threads look for their own ranges while others' come and go. */
+static void *fault_again(void *argument)
+{
+	struct watched *w = argument;
+
+	for (int i = 0; i < 20; i++) {
+		fault_in_own_range(w);
+		check(!fl_protect(w->range.base, THREAD_PAGES * page,
+				  FL_CLOSED));
+	}
+	__atomic_add_fetch(&nr_threads_done, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void scenario_ranges_go(void)
+{
+	char *base = closed(NR_THREADS * THREAD_PAGES + 2);
+	char *elsewhere = base + (NR_THREADS * THREAD_PAGES + 1) * page;
+	pthread_t threads[NR_THREADS];
+	struct watched first;
+
+	/* The slot that is looked at first is the one that changes. */
+	check(!watch(&first, elsewhere, page));
+	for (size_t i = 0; i < NR_THREADS; i++)
+		check(!watch(&thread_ranges[i], base + i * THREAD_PAGES * page,
+			     THREAD_PAGES * page));
+	fl_fault_unwatch(&first.range);
+	for (size_t i = 0; i < NR_THREADS; i++)
+		check(!pthread_create(&threads[i], NULL, fault_again,
+				      &thread_ranges[i]));
+	while (__atomic_load_n(&nr_threads_done, __ATOMIC_SEQ_CST) < NR_THREADS)
+		watch_and_forget(elsewhere);
+	for (size_t i = 0; i < NR_THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* So the entry looks into nobody's own range: another thread may be in it. */
+static void scenario_range_closed(void)
+{
+	char *base = closed(2), *hidden = NULL;
+	struct watched w, *other;
+
+	check(!fl_reserve(sizeof(*other), FL_OPEN, &hidden));
+	other = (struct watched *)(void *)hidden;
+	check(!watch(other, base, page));
+	check(!watch(&w, base + page, page));
+	check(!fl_protect(hidden, page, FL_CLOSED));
+	touch(base + page);
+	check(w.nr == 1);
+	check(!fl_protect(hidden, page, FL_OPEN));
+	touch(base);
+	check(other->nr == 1);
+}
+
+static void test_ranges_go(void **state)
+{
+	(void)state;
+	assert_exits(scenario_range_closed);
+	assert_exits(scenario_ranges_go);
+}
+
 /*
  * A site for each register that may hold bump.  rbp may not where it holds the
  * frame: gcc can be told for one function, clang -O0 cannot.
@@ -1261,6 +1337,7 @@ int main(void)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_alternate_stack),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_ranges_go),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_site_table),
 	};
