@@ -32,7 +32,19 @@ static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 #define SI_DECLINED	(-0x4641)
 
 static const int served[] = { SIGSEGV, SIGBUS };
-static struct sigaction previous[2];
+
+/*
+ * What the entry found where it was installed, the oldest first.  There is more
+ * than one when somebody put a handler on top of the entry, the last range was
+ * unwatched, and the next watch put the entry on top of that handler.
+ */
+#define PREVIOUS_MAX	8u
+
+static struct previous {
+	struct sigaction action;
+	bool spent;		/* SA_RESETHAND, and it was called */
+} previous[2][PREVIOUS_MAX];
+static size_t nr_previous[2];
 
 /* Hardware register number to index of gregs. */
 static const int greg_of[16] = {
@@ -75,66 +87,94 @@ static void fill_slot(struct slot *s, const struct fl_fault_range *caller,
 	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
 }
 
-static void call_previous(struct sigaction *old, int sig, siginfo_t *info,
-			  void *context)
+static void entry(int sig, siginfo_t *info, void *context);
+
+/* Is the entry what the kernel calls?  And what does it call? */
+static bool is_installed(int sig, struct sigaction *now)
 {
+	return !sigaction(sig, NULL, now) && now->sa_flags & SA_SIGINFO &&
+	       now->sa_sigaction == entry;
+}
+
+/*
+ * A handler that lies between two installations of the entry chains back to it
+ * with the context it was given, and the entry must then ask who was there
+ * before that handler.  So, while an earlier handler runs, this hangs in uc_link
+ * of the interrupted context, which the kernel leaves NULL and does not look at.
+ * A thread-local variable would be left stale by a handler that leaves by
+ * siglongjmp; the context is gone then, and this with it.
+ */
+struct passed {
+	const void *mark;	/* previous: it is ours */
+	size_t nr_left;		/* earlier ones, still to ask */
+};
+
+static void call_previous(const struct sigaction *old, int sig, siginfo_t *info,
+			  ucontext_t *context, size_t nr_left)
+{
+	struct passed passed = { .mark = previous, .nr_left = nr_left };
+	struct ucontext_t *const link = context->uc_link;
 	sigset_t block = old->sa_mask, saved;
 
 	if (!(old->sa_flags & SA_NODEFER))
 		sigaddset(&block, sig);
 	pthread_sigmask(SIG_BLOCK, &block, &saved);
+	context->uc_link = (void *)&passed;
 	if (old->sa_flags & SA_SIGINFO)
 		old->sa_sigaction(sig, info, context);
 	else
 		old->sa_handler(sig);
+	context->uc_link = link;
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
-/*
- * A handler that was installed on top of the entry, and that a later watch was
- * in turn installed on top of, chains back to the entry with the siginfo it was
- * given.  Then nobody is left to ask.
- *
- * Handlers may leave by siglongjmp, so what is remembered of the outer call may
- * be stale; but only an inner call is deeper in the stack than it.
- */
-static __thread struct {
-	const siginfo_t *info;
-	const char *frame;
-} passing __attribute__((tls_model("initial-exec")));
+/* A signal somebody sent would not come again by itself. */
+static void send_again(int sig, siginfo_t *info)
+{
+	if (info->si_code <= 0)
+		syscall(SYS_rt_tgsigqueueinfo, getpid(),
+			(pid_t)syscall(SYS_gettid), sig, info);
+}
 
 /*
  * Not ours.  A synchronous fault under the default action (or ignored, which
  * the kernel does not allow for those) is left to happen again with the default
- * restored: the core then shows the real pc and registers.  A signal somebody
- * sent would not come again by itself, so it is sent again.
+ * restored: the core then shows the real pc and registers.
  */
-__attribute__((noinline))
-static void pass_on(int sig, siginfo_t *info, void *context)
+static void pass_on(int sig, siginfo_t *info, ucontext_t *context)
 {
-	struct sigaction *old = &previous[sig == SIGBUS];
+	const int i = sig == SIGBUS;
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	const char *frame = __builtin_frame_address(0);
-	bool round = passing.info == info && frame < passing.frame;
-	bool sent = info->si_code <= 0;
+	const struct passed *passed = (const void *)context->uc_link;
+	struct sigaction now;
+	struct previous *p;
+	size_t n;
 
-	if (!round && (old->sa_flags & SA_SIGINFO ||
-		       (old->sa_handler != SIG_DFL &&
-			old->sa_handler != SIG_IGN))) {
-		passing.info = info;
-		passing.frame = frame;
-		call_previous(old, sig, info, context);
-		passing.info = NULL;
-		if (old->sa_flags & SA_RESETHAND)
-			*old = dfl;
+	if (passed && passed->mark == previous) {
+		n = passed->nr_left;
+	} else {
+		n = __atomic_load_n(&nr_previous[i], __ATOMIC_ACQUIRE);
+		/* Another thread has just uninstalled the entry. */
+		if (!n && !is_installed(sig, &now)) {
+			send_again(sig, info);
+			return;
+		}
+	}
+	p = n ? &previous[i][n - 1] : NULL;
+	if (p && (p->action.sa_flags & SA_SIGINFO ||
+		  (p->action.sa_handler != SIG_DFL &&
+		   p->action.sa_handler != SIG_IGN))) {
+		/* The kernel, too, resets before it calls. */
+		if (!(p->action.sa_flags & (int)SA_RESETHAND) ||
+		    !__atomic_exchange_n(&p->spent, true, __ATOMIC_RELAXED)) {
+			call_previous(&p->action, sig, info, context, n - 1);
+			return;
+		}
+	} else if (p && p->action.sa_handler == SIG_IGN && info->si_code <= 0) {
 		return;
 	}
-	if (sent && old->sa_handler == SIG_IGN)
-		return;
 	sigaction(sig, &dfl, NULL);
-	if (sent)
-		syscall(SYS_rt_tgsigqueueinfo, getpid(),
-			(pid_t)syscall(SYS_gettid), sig, info);
+	send_again(sig, info);
 }
 
 static void entry(int sig, siginfo_t *info, void *context)
@@ -188,14 +228,18 @@ static int install(void)
 
 	sigemptyset(&action.sa_mask);
 	for (int i = 0; i < 2; i++) {
+		size_t n = nr_previous[i];
 		struct sigaction now;
 
-		/* Somebody may still chain to the entry of an earlier watch. */
-		if (sigaction(served[i], NULL, &now))
-			return -errno;
-		if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == entry)
+		/* Somebody may have put it back. */
+		if (is_installed(served[i], &now))
 			continue;
-		if (sigaction(served[i], &action, &previous[i]))
+		/* No room: forget the newest of those below the entry. */
+		n -= n == PREVIOUS_MAX;
+		/* Before it is called: another thread may be faulting. */
+		previous[i][n] = (struct previous){ .action = now };
+		__atomic_store_n(&nr_previous[i], n + 1, __ATOMIC_RELEASE);
+		if (sigaction(served[i], &action, NULL))
 			return -errno;
 	}
 	return 0;
@@ -203,12 +247,21 @@ static int install(void)
 
 static void restore(void)
 {
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+
 	for (int i = 0; i < 2; i++) {
+		const size_t n = nr_previous[i];
+		struct previous *p = n ? &previous[i][n - 1] : NULL;
 		struct sigaction now;
 
-		if (!sigaction(served[i], NULL, &now) &&
-		    now.sa_flags & SA_SIGINFO && now.sa_sigaction == entry)
-			sigaction(served[i], &previous[i], NULL);
+		if (!is_installed(served[i], &now))
+			continue;
+		sigaction(served[i],
+			  p && !__atomic_load_n(&p->spent, __ATOMIC_RELAXED) ?
+			  &p->action : &dfl, NULL);
+		if (n)
+			__atomic_store_n(&nr_previous[i], n - 1,
+					 __ATOMIC_RELEASE);
 	}
 }
 

@@ -706,6 +706,71 @@ static void test_restored(void **state)
 	assert_exits(scenario_restored);
 }
 
+/* SA_RESETHAND: once, and the default action is back while it runs. */
+static void previous_fixes_nothing(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)info;
+	(void)context;
+	shared->nr_previous++;
+}
+
+static void scenario_once_dies(void)
+{
+	struct watched w;
+	char *base = closed(2);
+
+	install(previous_fixes_nothing, (int)SA_RESETHAND);
+	check(!watch(&w, base, page));
+	touch(base + page);
+}
+
+static void previous_raises(int sig, siginfo_t *info, void *context)
+{
+	(void)info;
+	(void)context;
+	if (shared->nr_previous++)
+		_exit(1);
+	raise(sig);
+}
+
+static void scenario_once_raises_dies(void)
+{
+	struct watched w;
+	char *base = closed(2);
+
+	install(previous_raises, (int)SA_RESETHAND);
+	check(!watch(&w, base, page));
+	touch(base + page);
+}
+
+static void scenario_once_restored(void)
+{
+	struct sigaction now;
+	char *base = closed(2);
+	struct watched w;
+
+	install(previous_info, (int)SA_RESETHAND);
+	check(!watch(&w, base, page));
+	touch(base + page);
+	check(shared->nr_previous == 1);
+	fl_fault_unwatch(&w.range);
+	sigaction(SIGSEGV, NULL, &now);
+	check(now.sa_handler == SIG_DFL);
+	sigaction(SIGBUS, NULL, &now);
+	check(now.sa_sigaction == previous_info);
+}
+
+static void test_once(void **state)
+{
+	(void)state;
+	assert_dies(scenario_once_dies, SIGSEGV);
+	assert_int_equal(shared->nr_previous, 1);
+	assert_dies(scenario_once_raises_dies, SIGSEGV);
+	assert_int_equal(shared->nr_previous, 1);
+	assert_exits(scenario_once_restored);
+}
+
 /* Somebody who installs a handler on top of ours, and chains to it. */
 static struct sigaction found_by_top;
 
@@ -773,10 +838,58 @@ static void scenario_on_top_again_dies(void)
 	touch(base + page);
 }
 
+/* The entry above, between, and below: each is asked once, the first last. */
+static void scenario_on_top_again(void)
+{
+	struct watched w;
+	char *base = closed(3);
+
+	install(previous_info, 0);
+	check(!watch(&w, base, page));
+	put_on_top();
+	fl_fault_unwatch(&w.range);
+	check(!watch(&w, base, page));
+	check(!is_on_top());
+	touch(base);
+	check(w.nr == 1 && !shared->nr_on_top);
+	touch(base + page);
+	check(shared->nr_on_top == 1 && shared->nr_previous == 1);
+	check(told.address == base + page);
+	fl_fault_unwatch(&w.range);
+	check(is_on_top());
+	touch(base + 2 * page);
+	check(shared->nr_on_top == 2 && shared->nr_previous == 2);
+}
+
+/* And so on, without end. */
+static void scenario_on_top_often(void)
+{
+	const size_t nr = 50;
+	char *base = closed(nr + 1);
+	struct watched w;
+
+	install(previous_info, 0);
+	check(!watch(&w, base, page));
+	for (size_t i = 1; i <= nr; i++) {
+		put_on_top();
+		fl_fault_unwatch(&w.range);
+		check(!watch(&w, base, page));
+		shared->nr_on_top = 0;
+		touch(base + i * page);
+		check(shared->nr_previous == i);
+		check(shared->nr_on_top >= 1 && shared->nr_on_top <= i);
+	}
+	touch(base);
+	check(w.nr == 1);
+	fl_fault_unwatch(&w.range);
+}
+
 static void test_on_top(void **state)
 {
 	(void)state;
 	assert_exits(scenario_on_top);
+	assert_exits(scenario_on_top_again);
+	assert_exits(scenario_on_top_often);
 	assert_dies(scenario_on_top_again_dies, SIGSEGV);
 	assert_true(shared->nr_on_top >= 1);
 }
@@ -1331,6 +1444,7 @@ int main(void)
 		cmocka_unit_test(test_sent),
 		cmocka_unit_test(test_raised),
 		cmocka_unit_test(test_restored),
+		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_on_top),
 		cmocka_unit_test(test_jumps),
 		cmocka_unit_test(test_errno),
