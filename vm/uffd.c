@@ -9,6 +9,7 @@
 
 #include "faultline/compat.h"
 #include "vm/fault.h"
+#include "vm/place.h"
 #include "vm/reserve.h"
 #include "vm/uffd.h"
 
@@ -166,6 +167,22 @@ static void *service_loop(void *argument)
 	}
 }
 
+/* A thread inherits where its creator may run, which may be pinned. */
+static int set_cpus(pthread_attr_t *attr, int cpu)
+{
+	int cpus[CPU_SETSIZE], nr = 1;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	if (cpu >= 0)
+		cpus[0] = cpu;
+	else
+		nr = fl_place_cpus(cpus, CPU_SETSIZE);
+	for (int i = 0; i < nr; i++)
+		CPU_SET((unsigned)cpus[i], &set);
+	return -pthread_attr_setaffinity_np(attr, sizeof(set), &set);
+}
+
 int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 		  fl_uffd_fn resolve, void *owner, int cpu)
 {
@@ -179,13 +196,7 @@ int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 	err = -pthread_attr_init(&attr);
 	if (err)
 		return err;
-	if (cpu >= 0) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)cpu, &set);
-		err = -pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	}
+	err = set_cpus(&attr, cpu);
 	if (!err) {
 		/* The program's signals are not the service thread's business. */
 		sigfillset(&all);

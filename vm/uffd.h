@@ -74,10 +74,11 @@ struct fl_uffd_service {
 };
 
 /*
- * fl_uffd_serve: Start the service thread, pinned to @cpu (-1: anywhere).  It
- * waits in blocking reads.  @service is caller-owned until fl_uffd_stop.  The
- * descriptor must have been opened with UFFD_FEATURE_THREAD_ID and, so that
- * addresses are exact, UFFD_FEATURE_EXACT_ADDRESS.
+ * fl_uffd_serve: Start the service thread, pinned to @cpu (-1: wherever the
+ * process may run, even if the calling thread is pinned).  It waits in blocking
+ * reads.  @service is caller-owned until fl_uffd_stop.  The descriptor must have
+ * been opened with UFFD_FEATURE_THREAD_ID and, so that addresses are exact,
+ * UFFD_FEATURE_EXACT_ADDRESS.
  * Returns 0 or -errno.
  */
 int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,

@@ -294,6 +294,7 @@ struct served {
 	unsigned nr;		/* faults resolved */
 	char *declined;		/* the last */
 	int cpu;		/* where the thread was */
+	cpu_set_t cpus;		/* where it may be */
 	bool masked;		/* did it block the program's signals? */
 	size_t page_from;	/* faults in pages below are declined */
 	sem_t begun, go_on;	/* when slow: resolving, and may finish */
@@ -308,6 +309,7 @@ static bool resolve(void *owner, char *address)
 	sigset_t mask;
 
 	__atomic_store_n(&s->cpu, fl_place_cpu(), __ATOMIC_SEQ_CST);
+	sched_getaffinity(0, sizeof(s->cpus), &s->cpus);
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	s->masked = sigismember(&mask, SIGUSR1) && sigismember(&mask, SIGALRM);
 	if (s->slow) {
@@ -554,6 +556,24 @@ static void test_service_cpu(void **state)
 	fl_uffd_close(&uffd);
 }
 
+/* "Anywhere" does not mean: where the thread that asks happens to be pinned. */
+static void test_service_anywhere(void **state)
+{
+	cpu_set_t before, after;
+	struct served *s;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(fl_place_pin(fl_place_cpu()), 0);
+	s = serve_or_skip(-1);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(*(volatile char *)s->base, supplied(0));
+	fl_uffd_stop(&s->service);
+	after = s->cpus;
+	end_service(s);
+	assert_true(CPU_EQUAL(&before, &after));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_stop_resolving),
 		cmocka_unit_test(test_stop_busy),
 		cmocka_unit_test(test_service_cpu),
+		cmocka_unit_test(test_service_anywhere),
 	};
 
 	page = fl_page_bytes();
