@@ -66,8 +66,13 @@ void fl_fault_unwatch(const struct fl_fault_range *range);
 /*
  * fl_fault_raise: Thread @tid of this process sleeps in a fault at @address that
  * a service thread was asked about and declined.  It gets a SIGSEGV as if nothing
- * were mapped there, at the faulting instruction.  Under the default action it dies when
- * the instruction faults again and is declined again.  MT-safe.
+ * were mapped there, at the faulting instruction.  Under the default action it
+ * dies when the instruction faults again and is declined again.
+ *
+ * It takes the entry to make the signal look like that: while nothing is watched,
+ * a handler sees a si_code that is not the kernel's, and its si_value.sival_ptr
+ * is the address.  A thread that blocks or ignores SIGSEGV sleeps on, where the
+ * kernel would kill it.  MT-safe.
  */
 void fl_fault_raise(int tid, char *address);
 
