@@ -60,35 +60,74 @@ static int give_batch(const struct iovec *ranges, size_t nr, int advice, int fd)
 }
 
 #if HAVE_LIBURING
+/* The length of an operation has 32 bits (Linux 6.13 found room for 64). */
+#define RING_BYTES_MAX	((size_t)1 << 30)
+
+/*
+ * Submit what is queued and wait for all of it: pages must not go away behind
+ * the caller's back later on, not even when one range was refused or a signal
+ * came in between.  Returns 0 or -errno of the first that failed.
+ */
+static int finish(struct io_uring *ring, unsigned queued)
+{
+	unsigned submitted = 0, failed = queued;
+	int err = 0, n;
+
+	while (submitted < queued) {
+		n = io_uring_submit(ring);
+		if (n > 0) {
+			submitted += (unsigned)n;
+		} else if (n != -EINTR) {
+			err = n ? n : -EIO;
+			break;
+		}
+	}
+	for (unsigned seen = 0; seen < submitted;) {
+		struct io_uring_cqe *cqe;
+
+		n = io_uring_wait_cqe(ring, &cqe);
+		if (n == -EINTR)
+			continue;
+		if (n)
+			return n;
+		if (cqe->res < 0 && cqe->user_data < failed) {
+			failed = (unsigned)cqe->user_data;
+			err = cqe->res;
+		}
+		io_uring_cqe_seen(ring, cqe);
+		seen++;
+	}
+	return err;
+}
+
 static int give_ring(const struct iovec *ranges, size_t nr, int advice)
 {
+	size_t done = 0;	/* bytes of ranges[0] */
 	struct io_uring ring;
 	int err = io_uring_queue_init(RING_ENTRIES, &ring, 0);
 
 	if (err)
 		return err;
 	while (nr && !err) {
-		unsigned n = nr < RING_ENTRIES ? (unsigned)nr : RING_ENTRIES;
+		unsigned queued = 0;
 
-		for (unsigned i = 0; i < n; i++)
-			io_uring_prep_madvise(io_uring_get_sqe(&ring),
-					      ranges[i].iov_base,
-					      (off_t)ranges[i].iov_len, advice);
-		err = io_uring_submit_and_wait(&ring, n);
-		if (err < 0)
-			break;
-		err = 0;
-		for (unsigned i = 0; i < n; i++) {
-			struct io_uring_cqe *cqe;
+		while (nr && queued < RING_ENTRIES) {
+			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+			size_t bytes = ranges->iov_len - done;
 
-			err = io_uring_wait_cqe(&ring, &cqe) ?: err;
-			if (err)
-				break;
-			err = cqe->res < 0 ? cqe->res : 0;
-			io_uring_cqe_seen(&ring, cqe);
+			if (bytes > RING_BYTES_MAX)
+				bytes = RING_BYTES_MAX;
+			io_uring_prep_madvise(sqe, (char *)ranges->iov_base +
+					      done, (off_t)bytes, advice);
+			io_uring_sqe_set_data64(sqe, queued++);
+			done += bytes;
+			if (done == ranges->iov_len) {
+				ranges++;
+				nr--;
+				done = 0;
+			}
 		}
-		ranges += n;
-		nr -= n;
+		err = finish(&ring, queued);
 	}
 	io_uring_queue_exit(&ring);
 	return err;

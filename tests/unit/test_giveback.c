@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -160,7 +162,7 @@ static void check_refused(enum fl_giveback_method method)
 	fl_release(base, 9 * fl_page_bytes());
 }
 
-/* process_madvise takes 2 GiB less a page at a time. */
+/* process_madvise takes 2 GiB less a page at a time, io_uring less than 4 GiB. */
 static void check_large(enum fl_giveback_method method)
 {
 	const size_t page = fl_page_bytes(), nr = 5 * GIB / page;
@@ -249,6 +251,44 @@ static void test_ring(void **state)
 	check_few(FL_GIVE_RING);
 	check_many(FL_GIVE_RING);
 	check_refused(FL_GIVE_RING);
+	check_large(FL_GIVE_RING);
+}
+
+static volatile sig_atomic_t nr_alarms;
+
+static void count_alarm(int sig)
+{
+	(void)sig;
+	nr_alarms++;
+}
+
+/* Signals arrive while the ring's worker is at it. */
+static void test_ring_interrupted(void **state)
+{
+	const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { 0 };
+	const struct sigaction action = { .sa_handler = count_alarm };
+	const size_t nr = 4096;
+	char *base;
+	struct iovec range;
+
+	(void)state;
+	skip_without(FL_GIVE_RING, FL_GIVE_DONTNEED);
+	base = reserve(nr * fl_page_bytes());
+	range = pages(base, 0, nr);
+	sigaction(SIGALRM, &action, NULL);
+	for (int i = 0; i < 30 || (nr_alarms < 30 && i < 300); i++) {
+		int err;
+
+		fill(base, nr);
+		setitimer(ITIMER_REAL, &often, NULL);
+		err = fl_giveback(&range, 1, FL_GIVE_DONTNEED, FL_GIVE_RING);
+		setitimer(ITIMER_REAL, &never, NULL);
+		assert_int_equal(err, 0);
+		for (size_t k = 0; k < nr; k += 64)
+			assert_gone(base, k);
+	}
+	signal(SIGALRM, SIG_DFL);
+	fl_release(base, nr * fl_page_bytes());
 }
 
 static void test_loop_free(void **state)
@@ -305,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_ring_interrupted),
 		cmocka_unit_test(test_loop_free),
 		cmocka_unit_test(test_batch_free),
 		cmocka_unit_test(test_ring_free),
