@@ -5,6 +5,7 @@
 
 #if HAVE_NUMA
 #include <numa.h>
+#include <numaif.h>
 #endif
 
 #include "vm/place.h"
@@ -77,14 +78,22 @@ int fl_place_node(int cpu)
 	return node < 0 ? 0 : node;
 }
 
+/* mbind by itself: numa_tonode_memory prints its errors and returns nothing. */
 int fl_place_memory(char *base, size_t bytes, int node)
 {
+	struct bitmask *nodes;
+	int err;
+
 	if (numa_available() < 0)
 		return -ENOTSUP;
 	if (node < 0 || node > numa_max_node())
 		return -EINVAL;
-	numa_tonode_memory(base, bytes, node);
-	return 0;
+	nodes = numa_allocate_nodemask();
+	numa_bitmask_setbit(nodes, (unsigned)node);
+	err = mbind(base, bytes, MPOL_BIND, nodes->maskp, nodes->size + 1, 0) ?
+	      -errno : 0;
+	numa_bitmask_free(nodes);
+	return err;
 }
 
 #else

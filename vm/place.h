@@ -34,8 +34,9 @@ int fl_place_nodes(void);
 int fl_place_node(int cpu);
 
 /*
- * Ask that pages of [base, base + bytes) come from @node.  0, or -ENOTSUP when
- * built without libnuma or the kernel has no NUMA, or -EINVAL (no such node).
+ * Have pages of [base, base + bytes), whole pages, come from @node.  0, or
+ * -ENOTSUP when built without libnuma or the kernel has no NUMA, -EINVAL (no such
+ * node, or none this process may use), or mbind's -errno: -EFAULT (not mapped).
  */
 int fl_place_memory(char *base, size_t bytes, int node);
 

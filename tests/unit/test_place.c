@@ -180,7 +180,9 @@ static void test_memory(void **state)
 
 	assert_int_equal(fl_place_memory(base, bytes, -1), -EINVAL);
 	assert_int_equal(fl_place_memory(base, bytes, fl_place_nodes()), -EINVAL);
+	assert_int_equal(fl_place_memory(base + 1, bytes, node), -EINVAL);
 	munmap(base, bytes);
+	assert_int_equal(fl_place_memory(base, bytes, node), -EFAULT);
 }
 
 int main(void)
