@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 # Beside README.md, so that its links work where it is installed.
-nobase_dist_doc_DATA = \
+nobase_dist_doc_DATA += \
 	%D%/adding-a-strategy.md \
 	%D%/architecture.md \
 	%D%/decisions/0001-kernels-in-each-module.md \

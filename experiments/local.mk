@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 nobase_dist_pkgdata_DATA += \
+	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/plan.ini \
 	%D%/traces/README.md \

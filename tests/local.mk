@@ -41,6 +41,7 @@ unit_tests = \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
+	%D%/unit/test_module_load \
 	%D%/unit/test_place \
 	%D%/unit/test_plan \
 	%D%/unit/test_plot \
@@ -77,7 +78,10 @@ script_tests = \
 	%D%/build/reproduce.test \
 	%D%/build/scripts.test \
 	%D%/cli/campaign.test \
-	%D%/codegen/codegen.test
+	%D%/codegen/codegen.test \
+	%D%/conformance/broken.test \
+	%D%/conformance/cli.test \
+	%D%/conformance/modules.test
 
 # What tests need beside themselves.
 test_helpers = \
@@ -94,7 +98,42 @@ test_helpers = \
 	%D%/codegen/bad_word.c \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl \
-	%D%/codegen/limits.tsv
+	%D%/codegen/limits.tsv \
+	%D%/conformance/base.h \
+	%D%/conformance/broken_close.c \
+	%D%/conformance/broken_counts.c \
+	%D%/conformance/broken_crashes.c \
+	%D%/conformance/broken_destroy.c \
+	%D%/conformance/broken_errno.c \
+	%D%/conformance/broken_few_regions.c \
+	%D%/conformance/broken_first_word.c \
+	%D%/conformance/broken_forgets_page.c \
+	%D%/conformance/broken_hangs.c \
+	%D%/conformance/broken_header.c \
+	%D%/conformance/broken_hides_pages.c \
+	%D%/conformance/broken_keeps_handlers.c \
+	%D%/conformance/broken_misaligned.c \
+	%D%/conformance/broken_one_heap.c \
+	%D%/conformance/broken_one_thread.c \
+	%D%/conformance/broken_opens_guard.c \
+	%D%/conformance/broken_other_error.c \
+	%D%/conformance/broken_overlaps.c \
+	%D%/conformance/broken_probe.c \
+	%D%/conformance/broken_reset.c \
+	%D%/conformance/broken_residence.c \
+	%D%/conformance/broken_silent.c \
+	%D%/conformance/broken_spins.c \
+	%D%/conformance/broken_swallows.c \
+	%D%/conformance/broken_table.c \
+	%D%/conformance/broken_trim.c \
+	%D%/conformance/broken_writes_early.c \
+	%D%/conformance/broken_wrong_way.c \
+	%D%/conformance/sound.c \
+	%D%/conformance/sound_faults.c \
+	%D%/conformance/unsupported.c \
+	%D%/modules/no_symbol.c \
+	%D%/modules/table.c \
+	%D%/modules/undefined.c
 
 CLEANFILES += codegen-record.tsv
 

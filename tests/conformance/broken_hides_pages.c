@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps a page of notes on each block, in memory that no range declares.
+ * Caught by: ranges, open-close.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME	"broken_hides_pages"
+#define AT_REFILL(region, block)					\
+	do {								\
+		void *notes = malloc(4096);				\
+									\
+		if (notes)						\
+			memset(notes, 1, 4096);				\
+		__asm__ volatile("" :: "r"(notes) : "memory");		\
+	} while (0)
+#include "tests/conformance/base.h"
