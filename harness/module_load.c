@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,6 +89,44 @@ static int check_table(const char *path, const struct fl_strategy *s,
 	return err;
 }
 
+/*
+ * The dynamic linker maps what the program headers say and dies of SIGBUS when
+ * the file ends before that: look first whether all of it is there.
+ */
+static int check_whole(const char *path, off_t size, struct fl_complaint *why)
+{
+	ElfW(Phdr) segments[64];
+	ElfW(Ehdr) elf;
+	uint64_t end = 0;
+	size_t n;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return fl_complain(why, -errno, "%s: %s", path, strerror(errno));
+	n = fread(&elf, 1, sizeof(elf), f);
+	if (n != sizeof(elf) || memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
+	    elf.e_phentsize != sizeof(segments[0]) ||
+	    elf.e_phnum > sizeof(segments) / sizeof(segments[0])) {
+		/* Too short or no ELF file: the linker says which. */
+		fclose(f);
+		return 0;
+	}
+	end = elf.e_phoff + elf.e_phnum * sizeof(segments[0]);
+	if (!fseek(f, (long)elf.e_phoff, SEEK_SET))
+		elf.e_phnum = (ElfW(Half))fread(segments, sizeof(segments[0]),
+						elf.e_phnum, f);
+	fclose(f);
+	for (unsigned i = 0; i < elf.e_phnum; i++)
+		if (segments[i].p_type == PT_LOAD &&
+		    segments[i].p_offset + segments[i].p_filesz > end)
+			end = segments[i].p_offset + segments[i].p_filesz;
+	if ((uint64_t)size < end)
+		return fl_complain(why, -ENOEXEC,
+			"%s: cut off: %lld bytes of at least %llu: build or copy it again",
+			path, (long long)size, (unsigned long long)end);
+	return 0;
+}
+
 int fl_module_load(const char *path, struct fl_module *module,
 		   struct fl_complaint *why)
 {
@@ -101,6 +140,9 @@ int fl_module_load(const char *path, struct fl_module *module,
 	m.path = realpath(path, NULL);
 	if (!m.path)
 		return fl_complain(why, -errno, "%s: %s", path, strerror(errno));
+	err = S_ISREG(st.st_mode) ? check_whole(m.path, st.st_size, why) : 0;
+	if (err)
+		goto free_path;
 	m.handle = dlopen(m.path, RTLD_NOW | RTLD_LOCAL);
 	if (!m.handle) {
 		err = fl_complain(why, -ENOEXEC,

@@ -108,7 +108,9 @@ static int give_ring(const struct iovec *ranges, size_t nr, int advice)
 
 	if (err)
 		return err;
-	while (nr && !err) {
+	while (nr && (!err || err == -ECANCELED)) {
+		const struct iovec *first = ranges;
+		const size_t first_done = done, first_nr = nr;
 		unsigned queued = 0;
 
 		while (nr && queued < RING_ENTRIES) {
@@ -128,6 +130,15 @@ static int give_ring(const struct iovec *ranges, size_t nr, int advice)
 			}
 		}
 		err = finish(&ring, queued);
+		/*
+		 * A signal that comes while the kernel starts a worker cancels
+		 * what the worker was for.  Giving back twice does no harm.
+		 */
+		if (err == -ECANCELED) {
+			ranges = first;
+			done = first_done;
+			nr = first_nr;
+		}
 	}
 	io_uring_queue_exit(&ring);
 	return err;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reserves a page when it opens that close knows nothing of.
+ * Reserves memory when it opens that close knows nothing of.
  * Caught by: open-close.
  */
 #define NAME	"broken_close"
 #define AT_OPEN()							\
 	do {								\
-		char *page;						\
+		char *memory;						\
 									\
-		err = fl_reserve(4096, FL_OPEN, &page);			\
+		err = fl_reserve(1 << 20, FL_OPEN, &memory);			\
 	} while (0)
 #include "tests/conformance/base.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps a page of notes on each block, in memory that no range declares.
+ * Keeps pages of notes on each block, in memory that no range declares.
  * Caught by: ranges, open-close.
  */
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 #define NAME	"broken_hides_pages"
 #define AT_REFILL(region, block)					\
 	do {								\
-		void *notes = malloc(4096);				\
+		void *notes = malloc(32768);				\
 									\
 		if (notes)						\
-			memset(notes, 1, 4096);				\
+			memset(notes, 1, 32768);			\
 		__asm__ volatile("" :: "r"(notes) : "memory");		\
 	} while (0)
 #include "tests/conformance/base.h"
