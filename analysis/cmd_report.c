@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analysis/report.h"
@@ -219,13 +220,37 @@ static int write_page(const char *output, const struct fl_summary *summary,
 			unlink(beside);
 	}
 	if (err) {
-		fl_complain(&why, err, "%s: %s: the page was not written",
+		fl_complain(&why, err, "%s: %s: the page was not written; choose a file you may write with --output, or use --table-only",
 			    output, strerror(-err));
 		complain(&why, err);
 	}
 	free(plan);
 	free(beside);
 	return err ? FL_EXIT_FAILED : FL_EXIT_OK;
+}
+
+/*
+ * The page is written beside its place and renamed into it: that would replace a
+ * device or a symbolic link by a file.
+ */
+static int check_output(const char *output)
+{
+	struct fl_complaint why = { "" };
+	struct stat st;
+
+	if (!*output) {
+		fl_complain(&why, -EINVAL, "--output needs the name of a file");
+		complain(&why, -EINVAL);
+		return -EINVAL;
+	}
+	if (!lstat(output, &st) && !S_ISREG(st.st_mode)) {
+		fl_complain(&why, -EINVAL,
+			"%s: is no ordinary file: name a file with --output, or use --table-only",
+			output);
+		complain(&why, -EINVAL);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int make_page(const struct arguments *a, const struct fl_summary *summary)
@@ -237,6 +262,10 @@ static int make_page(const struct arguments *a, const struct fl_summary *summary
 
 	if (!output)
 		return complain(&why, -ENOMEM);
+	if (check_output(output)) {
+		free(output);
+		return FL_EXIT_USAGE;
+	}
 	if (make_plots(a, output, summary, &d))
 		status = FL_EXIT_FAILED;
 	else

@@ -148,6 +148,38 @@ static const struct argp argp = {
 	       "implied); 2: the command makes no sense; 77: this host cannot run it.",
 };
 
+/* Slow paths a latency batch may be asked for: its log is not bounded else. */
+#define LATENCY_EVENTS_MAX	((uint64_t)1 << 20)
+
+/* Options that are fine alone and make no sense together. */
+static int check_options(const struct arguments *a, struct fl_complaint *why)
+{
+	const struct fl_cell *c = &a->cell;
+	const struct fl_workload_spec *w = &c->workload;
+
+	if (w->trace && strcmp(w->kernel, "replay"))
+		return fl_complain(why, -EINVAL,
+			"--trace is for --kernel replay, not %s", w->kernel);
+	if (w->object_bytes && strcmp(w->kernel, "fill") &&
+	    strcmp(w->kernel, "empty") &&
+	    !(!strcmp(w->kernel, "chain") && w->object_bytes == 16) &&
+	    !(!strcmp(w->kernel, "tree") && w->object_bytes == 24))
+		return fl_complain(why, -EINVAL,
+			"--size is for --kernel fill, not %s", w->kernel);
+	if (c->planted && (strcmp(w->kernel, "fill") ||
+			   (w->object_bytes && w->object_bytes != 16)))
+		return fl_complain(why, -EINVAL,
+			"--planted exists for --kernel fill --size 16 only");
+	if (c->account && (c->planted || c->fresh))
+		return fl_complain(why, -EINVAL,
+			"--account times nothing: leave out --planted and --fresh");
+	if (c->latency_events > LATENCY_EVENTS_MAX)
+		return fl_complain(why, -EINVAL,
+			"--latency-events: at most %" PRIu64,
+			LATENCY_EVENTS_MAX);
+	return 0;
+}
+
 /* --lifetime: bytes, or a multiple of the block. */
 static int resolve_lifetime(struct arguments *a, struct fl_complaint *why)
 {
@@ -266,6 +298,9 @@ int fl_cmd_run(int argc, char **argv)
 	int err, status = FL_EXIT_USAGE;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	err = check_options(&a, &why);
+	if (err)
+		goto complain;
 	err = a.module_path ? fl_module_load(a.module_path, &module, &why) :
 			      fl_module_named(a.strategy, &module, &why);
 	if (err)

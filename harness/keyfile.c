@@ -290,6 +290,10 @@ static char *next_line(char *to, int room, void *user)
 		if (check_not_empty(r))
 			return NULL;
 		r->header_line = r->line;
+		if (!strchr(first, ']')) {
+			wrong(r, r->line, "the section header lacks its ]");
+			return NULL;
+		}
 		if (strcspn(first, "]") > INI_NAME_BYTES_MAX) {
 			wrong(r, r->line, "the name has more than %u characters",
 			      FL_KEYFILE_NAME_MAX);

@@ -50,6 +50,50 @@ static const char *missing_hook(const struct fl_strategy *s)
 	return NULL;
 }
 
+/* What is wrong with a tunable, or NULL. */
+static const char *bad_tunable(const struct fl_tunable *t)
+{
+	uint64_t nr = 0;
+
+	if (!t->name || !*t->name || !t->unit || !t->help)
+		return "lacks a name, unit or help";
+	switch (t->kind) {
+	case FL_TUNABLE_CHOICE:
+		while (t->choices && t->choices[nr])
+			nr++;
+		return t->def < nr ? NULL : "has a default beyond its choices";
+	case FL_TUNABLE_BYTES:
+	case FL_TUNABLE_COUNT:
+		return t->min <= t->def && t->def <= t->max ? NULL :
+			"has a default outside its range";
+	}
+	return "is of an unknown kind";
+}
+
+/* The tables inside the table. */
+static int check_inner(const char *path, const struct fl_strategy *s,
+		       struct fl_complaint *why)
+{
+	for (size_t i = 0; i < s->nr_tunables; i++) {
+		const char *wrong = bad_tunable(&s->tunables[i]);
+
+		if (wrong)
+			return fl_complain(why, -ENOEXEC,
+				"%s: tunable %zu %s: see struct fl_tunable",
+				path, i, wrong);
+	}
+	for (size_t i = 0; i < s->nr_kernels; i++) {
+		const struct fl_kernel *k = &s->kernels[i];
+
+		if (!k->name || !k->run || k->residence > FL_MEMORY ||
+		    k->mode > FL_ACCOUNT)
+			return fl_complain(why, -ENOEXEC,
+				"%s: kernel %zu is no kernel: include faultline/module.h and close the file with FL_STRATEGY()",
+				path, i);
+	}
+	return 0;
+}
+
 static int check_table(const char *path, const struct fl_strategy *s,
 		       struct fl_complaint *why)
 {
@@ -80,6 +124,9 @@ static int check_table(const char *path, const struct fl_strategy *s,
 		return fl_complain(why, -ENOEXEC,
 			"%s: declares %zu tunables, at most %d are possible",
 			path, s->nr_tunables, FL_TUNABLES_MAX);
+	err = check_inner(path, s, why);
+	if (err)
+		return err;
 	stem = fl_module_stem(path);
 	if (!stem || strcmp(stem, s->name))
 		err = fl_complain(why, -ENOEXEC,
@@ -411,7 +458,7 @@ static int set_number(const struct fl_strategy *s, const struct fl_tunable *t,
 }
 
 static int set_one(const struct fl_strategy *s, char *setting, uint64_t *values,
-		   struct fl_complaint *why)
+		   uint64_t *seen, struct fl_complaint *why)
 {
 	const char *names[FL_TUNABLES_MAX + 1] = { NULL };
 	char *equals = strchr(setting, '=');
@@ -424,6 +471,11 @@ static int set_one(const struct fl_strategy *s, char *setting, uint64_t *values,
 			setting);
 	*equals = '\0';
 	i = fl_tunable_index(s, setting);
+	if (i >= 0 && *seen >> i & 1)
+		return fl_complain(why, -EINVAL,
+			"%s: %s is set twice: leave one", s->name, setting);
+	if (i >= 0)
+		*seen |= (uint64_t)1 << i;
 	if (i >= 0 && s->tunables[i].kind == FL_TUNABLE_CHOICE)
 		return set_choice(s, &s->tunables[i], equals + 1, &values[i],
 				  why);
@@ -447,6 +499,7 @@ int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
 		    uint64_t *values, struct fl_complaint *why)
 {
 	char *copy, *rest, *setting;
+	uint64_t seen = 0;
 	int err = 0;
 
 	if (!settings)
@@ -456,7 +509,7 @@ int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
 		return -ENOMEM;
 	while (!err && (setting = strsep(&rest, ", ")))
 		if (*setting)
-			err = set_one(strategy, setting, values, why);
+			err = set_one(strategy, setting, values, &seen, why);
 	free(copy);
 	return err;
 }

@@ -8,6 +8,6 @@
 	do {								\
 		char *memory;						\
 									\
-		err = fl_reserve(1 << 20, FL_OPEN, &memory);			\
+		err = fl_reserve(1 << 20, FL_OPEN, &memory);		\
 	} while (0)
 #include "tests/conformance/base.h"
