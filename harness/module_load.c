@@ -64,8 +64,7 @@ static const char *bad_tunable(const struct fl_tunable *t)
 		return t->def < nr ? NULL : "has a default beyond its choices";
 	case FL_TUNABLE_BYTES:
 	case FL_TUNABLE_COUNT:
-		return t->min <= t->def && t->def <= t->max ? NULL :
-			"has a default outside its range";
+		return NULL;	/* ranges are conformance's to judge */
 	}
 	return "is of an unknown kind";
 }
@@ -458,7 +457,7 @@ static int set_number(const struct fl_strategy *s, const struct fl_tunable *t,
 }
 
 static int set_one(const struct fl_strategy *s, char *setting, uint64_t *values,
-		   uint64_t *seen, struct fl_complaint *why)
+		   struct fl_complaint *why)
 {
 	const char *names[FL_TUNABLES_MAX + 1] = { NULL };
 	char *equals = strchr(setting, '=');
@@ -471,11 +470,6 @@ static int set_one(const struct fl_strategy *s, char *setting, uint64_t *values,
 			setting);
 	*equals = '\0';
 	i = fl_tunable_index(s, setting);
-	if (i >= 0 && *seen >> i & 1)
-		return fl_complain(why, -EINVAL,
-			"%s: %s is set twice: leave one", s->name, setting);
-	if (i >= 0)
-		*seen |= (uint64_t)1 << i;
 	if (i >= 0 && s->tunables[i].kind == FL_TUNABLE_CHOICE)
 		return set_choice(s, &s->tunables[i], equals + 1, &values[i],
 				  why);
@@ -499,7 +493,6 @@ int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
 		    uint64_t *values, struct fl_complaint *why)
 {
 	char *copy, *rest, *setting;
-	uint64_t seen = 0;
 	int err = 0;
 
 	if (!settings)
@@ -509,7 +502,7 @@ int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
 		return -ENOMEM;
 	while (!err && (setting = strsep(&rest, ", ")))
 		if (*setting)
-			err = set_one(strategy, setting, values, &seen, why);
+			err = set_one(strategy, setting, values, why);
 	free(copy);
 	return err;
 }
