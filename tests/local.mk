@@ -33,6 +33,7 @@ LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 TESTS += $(script_tests)
 
 unit_tests = \
+	%D%/unit/test_blocks \
 	%D%/unit/test_census \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
