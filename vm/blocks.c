@@ -194,6 +194,12 @@ void fl_record_give(struct fl_blocks *b, void *record)
 	b->free_records = record;
 }
 
+/* The sink takes the largest object, wherever its alignment puts it. */
+static uint64_t sink_bytes(const struct fl_open_args *args)
+{
+	return args->object_bytes_max + FL_ALIGN_MAX;
+}
+
 /*
  * Enough slots for the largest thing asked of the heap, and a terabyte where
  * nothing bounds it; never more than the address space one heap may take.
@@ -207,8 +213,7 @@ static uint64_t slots_wanted(const struct fl_blocks *b,
 
 	if (slots < regions)
 		slots = regions;
-	/* The sink, which is at least one slot. */
-	slots += (uint64_t)1 << order_of(b, args->object_bytes_max);
+	slots += (uint64_t)1 << order_of(b, sink_bytes(args));
 	return slots < most ? slots : most;
 }
 
@@ -248,7 +253,7 @@ int fl_blocks_open(const struct fl_open_args *args,
 	if (err)
 		goto release_directory;
 	err = -ENOMEM;
-	b->sink = fl_blocks_take(b, args->object_bytes_max + FL_ALIGN_MAX, NULL);
+	b->sink = fl_blocks_take(b, sink_bytes(args), NULL);
 	if (!b->sink)
 		goto release_records;
 	if (b->access == FL_CLOSED) {

@@ -468,6 +468,21 @@ static void test_sink(void **state)
 		}
 }
 
+/* The largest object there may be, in blocks that fit it all but exactly. */
+static void test_sink_leaves_room(void **state)
+{
+	const struct fl_open_args args = args_of(FL_OBJECT_BYTES_MAX, 4);
+	const struct fl_blocks_config config = config_of(64 * KIB, 0,
+							 FL_GUARD_NONE);
+	struct fl_blocks *b = open_or_skip(&args, &config);
+
+	(void)state;
+	assert_true(b->sink->bytes >= FL_OBJECT_BYTES_MAX + FL_ALIGN_MAX);
+	for (int i = 0; i < 4; i++)
+		take(b, 1);
+	close_blocks(b);
+}
+
 /* Closed blocks are the strategy's to open. */
 static void test_closed(void **state)
 {
@@ -880,6 +895,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_exhausted),
 		cmocka_unit_test(test_vmas_exhausted),
 		cmocka_unit_test(test_sink),
+		cmocka_unit_test(test_sink_leaves_room),
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_trim),
