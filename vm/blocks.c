@@ -222,9 +222,14 @@ int fl_blocks_open(const struct fl_open_args *args,
 		   struct fl_heap **heap)
 {
 	struct fl_blocks *b;
-	char *pages;
+	char *pages, *directory;
 	int err;
 
+	if (!config->block_bytes || config->block_bytes > FL_RESERVE_BYTES_MAX ||
+	    config->guard_bytes > FL_RESERVE_BYTES_MAX ||
+	    args->object_bytes_max > FL_OBJECT_BYTES_MAX ||
+	    args->nr_regions_max > UINT32_MAX - SPARE_REGIONS)
+		return -EINVAL;
 	err = fl_reserve(heap_bytes, FL_OPEN, &pages);
 	if (err)
 		return err;
@@ -245,9 +250,10 @@ int fl_blocks_open(const struct fl_open_args *args,
 	if (err)
 		goto release_heap;
 	err = fl_reserve(b->nr_slots * sizeof(*b->directory), FL_OPEN,
-			 (char **)&b->directory);
+			 &directory);
 	if (err)
 		goto release_blocks;
+	b->directory = (struct fl_block *)(void *)directory;
 	err = fl_reserve(b->nr_records_max * b->record_bytes, FL_OPEN,
 			 &b->records);
 	if (err)

@@ -86,7 +86,9 @@ struct fl_blocks_config {
  * heap is inside a declared range, and fills in its struct fl_blocks.  With a
  * handler, it is watching when this returns.
  * @heap: out; fl_blocks_close frees it.
- * Returns 0, -EINVAL, -ENOMEM, or what fl_fault_watch says.
+ * Returns 0, -EINVAL (block_bytes 0 or above FL_RESERVE_BYTES_MAX,
+ * object_bytes_max above FL_OBJECT_BYTES_MAX, nr_regions_max all but 2^32),
+ * -ENOMEM, or what fl_fault_watch says.
  */
 int fl_blocks_open(const struct fl_open_args *args,
 		   const struct fl_blocks_config *config, size_t heap_bytes,

@@ -847,6 +847,42 @@ static void test_redirects(void **state)
 	assert_int_equal(after.sa_flags, before.sa_flags);
 }
 
+/* Sizes that make no sense, and would in sums and quotients make none either. */
+static void test_open_refuses(void **state)
+{
+	static const struct {
+		uint64_t object_bytes_max;
+		uint32_t nr_regions_max;
+		size_t block_bytes, guard_bytes;
+	} refused[] = {
+		{ 8, 1, 0, 0 },
+		{ 8, 1, 0, 4096 },
+		{ 8, 1, SIZE_MAX, 0 },
+		{ 8, 1, SIZE_MAX - 4094, 0 },
+		{ 8, 1, FL_RESERVE_BYTES_MAX + 1, 0 },
+		{ 8, 1, FL_RESERVE_BYTES_MAX, 4096 },
+		{ 8, 1, 4096, SIZE_MAX - 4095 },
+		{ FL_OBJECT_BYTES_MAX + 1, 1, 4096, 0 },
+		{ UINT64_MAX, 1, 4096, 0 },
+		{ 8, UINT32_MAX, 4096, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		const struct fl_open_args args = args_of(
+			refused[i].object_bytes_max, refused[i].nr_regions_max);
+		const struct fl_blocks_config config = config_of(
+			refused[i].block_bytes, refused[i].guard_bytes,
+			FL_GUARD_PROT_NONE);
+		struct fl_heap *heap = NULL;
+
+		assert_int_equal(fl_blocks_open(&args, &config,
+						sizeof(struct heap), &heap),
+				 -EINVAL);
+		assert_null(heap);
+	}
+}
+
 /* When the last step of opening fails, the first are undone. */
 static void test_open_fails(void **state)
 {
@@ -902,6 +938,7 @@ int main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_overrun),
 		cmocka_unit_test(test_redirects),
+		cmocka_unit_test(test_open_refuses),
 		cmocka_unit_test(test_open_fails),
 	};
 
