@@ -170,6 +170,8 @@ size_t fl_blocks_ranges(const struct fl_heap *heap, struct fl_range *out,
 		  b->next_slot * sizeof(*b->directory), FL_RANGE_METADATA);
 	add_range(out, max, &nr, b->records, b->nr_records * b->record_bytes,
 		  FL_RANGE_METADATA);
+	add_range(out, max, &nr, (char *)b->sites.sorted,
+		  b->sites.nr * sizeof(*b->sites.sorted), FL_RANGE_METADATA);
 	add_range(out, max, &nr, (char *)(uintptr_t)b, b->heap_bytes,
 		  FL_RANGE_METADATA);
 	return nr;

@@ -150,7 +150,7 @@ uint64_t fl_blocks_usable(const struct fl_heap *heap, uint64_t bytes);
 /* The trim hook: give the pages of all free blocks back to the kernel. */
 uint64_t fl_blocks_trim(struct fl_heap *heap);
 
-/* The ranges hook: slots in use, directory, regions, the heap itself. */
+/* The ranges hook: slots in use, directory, regions, sites, the heap itself. */
 size_t fl_blocks_ranges(const struct fl_heap *heap, struct fl_range *out,
 			size_t max);
 

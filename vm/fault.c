@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "vm/fault.h"
+#include "vm/reserve.h"
 
 static struct slot {
 	unsigned sequence;
@@ -322,10 +323,13 @@ int fl_sites_open(const struct fl_site *start, const struct fl_site *stop,
 		  struct fl_sites *sites)
 {
 	size_t nr = (size_t)(stop - start);
-	struct fl_site_address *sorted = calloc(nr + 1, sizeof(*sorted));
+	struct fl_site_address *sorted;
+	char *pages;
+	int err = fl_reserve((nr + 1) * sizeof(*sorted), FL_OPEN, &pages);
 
-	if (!sorted)
-		return -ENOMEM;
+	if (err)
+		return err;
+	sorted = (struct fl_site_address *)(void *)pages;
 	for (size_t i = 0; i < nr; i++)
 		sorted[i] = (struct fl_site_address){
 			.probe = fl_site_probe(&start[i]),
@@ -339,7 +343,8 @@ int fl_sites_open(const struct fl_site *start, const struct fl_site *stop,
 
 void fl_sites_close(struct fl_sites *sites)
 {
-	free(sites->sorted);
+	fl_release((char *)sites->sorted,
+		   (sites->nr + 1) * sizeof(*sites->sorted));
 	*sites = (struct fl_sites){ 0 };
 }
 

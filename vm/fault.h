@@ -88,7 +88,8 @@ struct fl_sites {
 
 /*
  * fl_sites_open: Index the table between @start and @stop; pass
- * __start_fl_sites and __stop_fl_sites.  Returns 0 or -ENOMEM.
+ * __start_fl_sites and __stop_fl_sites.  The index, nr + 1 entries, has pages of
+ * its own, so that a heap can say that it owns them.  Returns 0 or -ENOMEM.
  * fl_sites_close frees the index.
  */
 int fl_sites_open(const struct fl_site *start, const struct fl_site *stop,

@@ -666,6 +666,8 @@ static void test_ranges(void **state)
 		assert_int_equal(few[max].bytes, 0);
 	}
 
+	assert_true(resident_pages((char *)b->sites.sorted, page) == 1);
+	assert_owned(ranges, nr, (char *)b->sites.sorted, page);
 	assert_owned(ranges, nr, (char *)b, b->heap_bytes);
 	assert_owned(ranges, nr, b->records, b->nr_records_max *
 		     b->record_bytes);
