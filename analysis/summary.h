@@ -28,10 +28,11 @@
  *	     too noisy to say, and differences of that size are not to be believed.
  *  planted: "seen" if the interval of its ratio lies above 1, else "missed".
  *
- * INVALID if any twin differs, more are undecided than alike, any planted slowdown
- * is missed, or there is not at least one of each that could be judged.  A
- * campaign has many twins, so the rule must not cry wolf once in twenty: an
- * interval that lies wholly beyond delta is much rarer than one that excludes 1.
+ * INVALID if any twin differs, any planted slowdown is missed, or there is not at
+ * least one of each that could be judged.  Undecided twins do not make numbers
+ * wrong, but coarse; how coarse is said.  A campaign has many twins, so the rule
+ * must not cry wolf once in twenty: an interval that lies wholly beyond delta is
+ * much rarer than one that excludes 1.
  *
  * Context: cold, MT-safe (no globals).
  */

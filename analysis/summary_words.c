@@ -87,10 +87,8 @@ static void judge_twins(struct fl_maker *m)
 		tell_bad_controls(m, FL_RESULT_TWIN,
 				  "A/A: equal arms differ in");
 	}
-	if (counts[FL_VERDICT_UNDECIDED] > counts[FL_VERDICT_GOOD]) {
-		m->s.valid = false;
-		VERDICT(m, "A/A: too noisy: in most cells equal arms cannot be shown to be alike. Repeat the campaign on a quiet machine.");
-	}
+	if (counts[FL_VERDICT_UNDECIDED] > counts[FL_VERDICT_GOOD])
+		VERDICT(m, "A/A: too noisy for small differences: in most cells equal arms cannot be shown to be alike. A quiet machine, or more blocks, would see finer.");
 	if (counts[FL_VERDICT_UNDECIDED])
 		noisy = fl_maker_text(m, ", too noisy to say in %zu",
 				      counts[FL_VERDICT_UNDECIDED]);
