@@ -42,6 +42,7 @@ unit_tests = \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
+	%D%/unit/test_model \
 	%D%/unit/test_module_load \
 	%D%/unit/test_place \
 	%D%/unit/test_plan \
@@ -52,7 +53,8 @@ unit_tests = \
 	%D%/unit/test_summary \
 	%D%/unit/test_table \
 	%D%/unit/test_trace \
-	%D%/unit/test_uffd
+	%D%/unit/test_uffd \
+	%D%/unit/test_workload
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
