@@ -33,8 +33,8 @@ char *fl_module_stem(const char *path)
 /* What a table must have before anything in it is used; NULL when it has it. */
 static const char *missing_hook(const struct fl_strategy *s)
 {
-	if (!s->name || !s->summary || !s->trigger)
-		return "name, summary or trigger";
+	if (!s->name || !s->summary || !s->trigger || !s->compiler)
+		return "name, summary, trigger or compiler";
 	if (!s->open || !s->close)
 		return "open or close";
 	if (!s->region_create || !s->region_reset || !s->region_destroy)

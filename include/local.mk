@@ -3,6 +3,7 @@
 # A folder of its own, so that -I exposes nothing but "faultline/" and "vm/".
 faultlineincludedir = $(includedir)/faultline-1/faultline
 faultlineinclude_HEADERS = \
+	%D%/faultline/bench.h \
 	%D%/faultline/compat.h \
 	%D%/faultline/cursor.h \
 	%D%/faultline/kernel.h \

@@ -328,6 +328,7 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 	.abi = FL_ABI_VERSION,						\
 	.table_bytes = sizeof(struct fl_strategy),			\
 	.kernel_bytes = sizeof(struct fl_kernel),			\
+	.compiler = FL_COMPILER,					\
 	.kernels = fl_kernels,						\
 	.nr_kernels = sizeof(fl_kernels) / sizeof(fl_kernels[0]),	\
 	.region_create = strategy_region_create,			\

@@ -38,7 +38,14 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		1u
+#define FL_ABI_VERSION		2u
+
+/* The compiler at work, for the tables of modules: "gcc 12.2.0". */
+#ifdef __clang__
+#define FL_COMPILER	"clang " __clang_version__
+#else
+#define FL_COMPILER	"gcc " __VERSION__
+#endif
 
 /* What a strategy answers when a block is full. */
 enum fl_answer {
@@ -176,6 +183,7 @@ struct fl_strategy {
 	const char *name;		/* R: the module file's stem */
 	const char *summary;		/* R: one line for `faultline list` */
 	const char *trigger;		/* R: "branch", "SIGSEGV", ... */
+	const char *compiler;		/* R: FL_COMPILER */
 	enum fl_answer answer;
 
 	const struct fl_tunable *tunables;

@@ -106,6 +106,9 @@ const struct fl_strategy faultline_strategy = {
 	.abi = ABI,
 	.table_bytes = TABLE_BYTES,
 	.kernel_bytes = KERNEL_BYTES,
+#ifndef WITHOUT_COMPILER
+	.compiler = FL_COMPILER,
+#endif
 	.answer = FL_ANSWER_BRANCH,
 #ifndef WITHOUT_NAME
 	.name = NAME,

@@ -208,6 +208,7 @@ static void test_hooks(void **state)
 		{ "-DWITHOUT_NAME", "lacks name" },
 		{ "-DWITHOUT_SUMMARY", "summary" },
 		{ "-DWITHOUT_TRIGGER", "trigger" },
+		{ "-DWITHOUT_COMPILER", "trigger or compiler" },
 		{ "-DWITHOUT_OPEN", "lacks open" },
 		{ "-DWITHOUT_CLOSE", "close" },
 		{ "-DWITHOUT_REGION_CREATE", "lacks region_create" },

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultline/bench.h: what a bench module is, and what it promises.
+ *
+ * Vocabulary: a "bench" measures something that is not a strategy's fast path:
+ * what the kernel charges for a fault, a protection change or a page given back,
+ * or what a part of the library costs.  Its unit of work is an "op".  Like a
+ * strategy it is a shared object with one exported table, and like a kernel its
+ * loop is inside it, so that the harness makes one indirect call per sample.
+ *
+ * A sample is one process that calls run() once.  run() prepares, warms up, times
+ * as many ops as asked in one stretch, then as many again one by one if there is
+ * a sink, and cleans up.  It counts what it caused (faults, calls, pages) against
+ * what the ops imply and fails if they differ: a bench that measured something
+ * else must not pass.
+ *
+ * Threads: run() is called on a thread that is pinned to args->cpu.  Threads it
+ * makes are its own affair, and gone when it returns.
+ */
+#ifndef FL_BENCH_H
+#define FL_BENCH_H
+
+#include <stdint.h>
+
+#include "faultline/kernel.h"
+#include "faultline/strategy.h"
+
+#define FL_BENCH_SYMBOL		"faultline_bench"
+#define FL_BENCH_MAGIC		0x46b1e002u
+
+/* Raised whenever a struct or the meaning of a hook in this header changes. */
+#define FL_BENCH_ABI_VERSION	1u
+
+/* Most metrics a bench may declare. */
+#define FL_BENCH_METRICS_MAX	16u
+
+struct fl_bench_args {
+	const uint64_t *values;		/* tunables, in declaration order */
+	uint64_t nr_ops;		/* to time in one stretch, > 0 */
+	uint64_t nr_single;		/* to time one by one; 0: none */
+	uint64_t seed;			/* of whatever is random */
+	int cpu;			/* the calling thread is pinned to it */
+	bool planted;			/* do a little more per op, a known slowdown
+					   of some percent: it must be found */
+	struct fl_latency_sink *latency;	/* with nr_single > 0 only */
+};
+
+/* A number beside the time that a bench reports about a sample. */
+struct fl_bench_metric {
+	const char *name;		/* "faults", "resident_pages": a JSON key
+					   that carries the unit */
+	const char *unit;		/* "1", "ns", "bytes", "pages" */
+	const char *definition;		/* one line */
+};
+
+struct fl_bench_result {
+	uint64_t ticks;			/* of the stretch, by faultline/ticks.h */
+	uint64_t nr_ops;		/* done in it */
+	double values[FL_BENCH_METRICS_MAX];	/* as declared; NaN (what it is
+						   before run): not available */
+};
+
+/* R: required.  O: optional, may be NULL. */
+struct fl_bench {
+	uint32_t magic;			/* FL_BENCH_MAGIC */
+	uint32_t abi;			/* FL_BENCH_ABI_VERSION */
+	uint32_t table_bytes;		/* sizeof(struct fl_bench) */
+
+	const char *name;		/* R: the module file's stem */
+	const char *summary;		/* R: one line for `faultline list` */
+	const char *op;			/* R: what one op is: "fault", "page" */
+	const char *compiler;		/* R: FL_COMPILER */
+	uint64_t ops_default;		/* R: ops of a sample of about 0.1 s */
+
+	const struct fl_tunable *tunables;
+	size_t nr_tunables;
+	const struct fl_bench_metric *metrics;
+	size_t nr_metrics;
+
+	/*
+	 * O: Can this kernel, with these privileges, do this?  As the hook of
+	 * struct fl_strategy.
+	 */
+	int (*probe)(const uint64_t *values, char *reason, size_t reason_bytes);
+
+	/*
+	 * R: One sample.  Returns 0, or -errno with a reason (what was expected
+	 * and what was seen) of at most @reason_bytes - 1 characters.
+	 */
+	int (*run)(const struct fl_bench_args *args,
+		   struct fl_bench_result *result, char *reason,
+		   size_t reason_bytes);
+};
+
+/* FL_BENCH: Export the table; the arguments are designated initialisers. */
+#define FL_BENCH(...)							\
+	extern const struct fl_bench faultline_bench			\
+		__attribute__((visibility("default")));			\
+	const struct fl_bench faultline_bench = {			\
+		.magic = FL_BENCH_MAGIC,				\
+		.abi = FL_BENCH_ABI_VERSION,				\
+		.table_bytes = sizeof(struct fl_bench),			\
+		.compiler = FL_COMPILER,				\
+		__VA_ARGS__						\
+	}
+
+#endif
