@@ -8,6 +8,7 @@ lib_LTLIBRARIES += libfaultline.la
 libfaultline_la_SOURCES = \
 	%D%/blocks.c \
 	%D%/census.c \
+	%D%/chains.c \
 	%D%/fault.c \
 	%D%/giveback.c \
 	%D%/guard.c \
@@ -28,6 +29,7 @@ vmincludedir = $(includedir)/faultline-1/vm
 vminclude_HEADERS = \
 	%D%/blocks.h \
 	%D%/census.h \
+	%D%/chains.h \
 	%D%/fault.h \
 	%D%/giveback.h \
 	%D%/guard.h \

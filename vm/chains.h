@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vm/chains.h: regions that are chains of blocks, one guard below each: what
+ * the strategies that redirect at a fault have in common.
+ *
+ *	| guard |  newest block  |      ...      | guard |  first block  |
+ *	        ^ base     ^ bump moves down
+ *
+ * The object that does not fit stores its first word into the guard; the fault
+ * chains another block, and the site starts again with that block's top as its
+ * bump.  What a guard is made of, and so which signal comes, is the strategy's.
+ *
+ * A chain keeps its first block over a reset; the others go back to the heap.
+ *
+ * Context: fl_chains_handle is a fault handler and async-signal-safe; the rest
+ * belongs to the heap's thread.
+ */
+#ifndef FL_VM_CHAINS_H
+#define FL_VM_CHAINS_H
+
+#include <stdbool.h>
+
+#include "vm/blocks.h"
+
+/* The region struct of such a strategy: its config's record_bytes. */
+struct fl_chain_region {
+	struct fl_region pub;
+	struct fl_blocks *heap;
+	struct fl_block *newest;	/* the chain, newest block first */
+	struct fl_block *first;		/* its end: the block that is kept */
+};
+
+/*
+ * fl_chains_handle: The handler (struct fl_blocks_config): send a declared site
+ * that ran off its block to another, or, without memory, to the sink.  Acts only
+ * on a guard of its own heap, below the block whose region is alive, at a
+ * declared site; anything else is somebody's bug.
+ * @heap: whose first member is a struct fl_blocks.
+ */
+bool fl_chains_handle(void *heap, const struct fl_fault *fault);
+
+/*
+ * fl_chains_large: Allocate an object that would jump over the guard.  If it
+ * fits what is left of its block it goes there; otherwise it gets a block, which
+ * is its region's block from then on.  Takes and returns the cursor; never fails
+ * (sink).
+ */
+struct fl_cursor fl_chains_large(struct fl_region *region,
+				 struct fl_cursor cursor, size_t bytes,
+				 size_t align, uint64_t first_word);
+
+/* The region hooks of struct fl_strategy. */
+int fl_chains_region_create(struct fl_heap *heap, struct fl_region **region);
+void fl_chains_region_reset(struct fl_region *region);
+void fl_chains_region_destroy(struct fl_region *region);
+
+/* The geometry hook. */
+void fl_chains_geometry(const struct fl_heap *heap, struct fl_geometry *out);
+
+#endif
