@@ -20,6 +20,4 @@ libharness_a_SOURCES += \
 	%D%/summary_json.c \
 	%D%/summary_make.h \
 	%D%/summary_sweeps.c \
-	%D%/summary_words.c \
-	%D%/table.c \
-	%D%/table.h
+	%D%/summary_words.c

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "analysis/plot_data.h"
-#include "analysis/table.h"
+#include "harness/table.h"
 
 /* Labels this far apart, as a share of the axis, do not touch: 15 of 230
  * pixels, the height of the narrow panels. */

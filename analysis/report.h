@@ -17,7 +17,7 @@
 
 #include "analysis/plot.h"
 #include "analysis/summary.h"
-#include "analysis/table.h"
+#include "harness/table.h"
 
 /*
  * fl_report_print: The verdict, the answers, a table for each cell, and what is

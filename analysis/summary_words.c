@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "analysis/summary_make.h"
-#include "analysis/table.h"
 #include "harness/clock.h"
+#include "harness/table.h"
 
 /* ---- validity ----------------------------------------------------------- */
 

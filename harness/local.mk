@@ -69,6 +69,8 @@ libharness_a_SOURCES = \
 	%D%/plan.h \
 	%D%/progress.c \
 	%D%/progress.h \
+	%D%/table.c \
+	%D%/table.h \
 	%D%/trace.c \
 	%D%/trace.h \
 	%D%/trace_source.c \

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/table.h"
+#include "harness/table.h"
 
 static const struct fl_column columns[] = {
 	{ "name", false, 0 },

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "analysis/table.h"
+#include "harness/table.h"
 
 #define COLUMNS_MIN	40
 #define GAP		2

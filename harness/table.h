@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * analysis/table.h: aligned tables on a terminal, and numbers as people read
+ * harness/table.h: aligned tables on a terminal, and numbers as people read
  * them.
  *
  * Vocabulary: a "style" says what a cell means, and becomes colour where that is
