@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 libharness_a_SOURCES += \
+	%D%/breakeven.c \
+	%D%/breakeven.h \
 	%D%/cmd_report.c \
 	%D%/palette.c \
 	%D%/palette.h \

@@ -60,6 +60,7 @@ struct fl_result {
 	const char *strategy;		/* never NULL: the arm where missing */
 	const char *settings;		/* "block=64K step=2", never NULL */
 	const char *answer, *trigger;
+	const char *compiler;		/* of its module */
 	const char *kernel, *residence, *trace;
 	int64_t block, repeat;
 	uint64_t object_bytes, block_bytes, lifetime_bytes;

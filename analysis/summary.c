@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/breakeven.h"
 #include "analysis/summary_make.h"
 #include "harness/clock.h"
 
@@ -314,6 +315,8 @@ static void use_sample(struct fl_maker *m, struct fl_summary_arm *arm,
 
 	if (isfinite(ns) && ns > 0)
 		arm->block_ns[block_index(&m->s, r->block)] = ns;
+	arm->block_slow_ns[block_index(&m->s, r->block)] =
+		fl_result_metric(r, "slow_mean_ns");
 	if (isfinite(events) && isfinite(implied) && events != implied)
 		arm->nr_uneven++;
 	add_slow(m, arm, r);
@@ -355,16 +358,19 @@ static void make_arm(struct fl_maker *m, const struct fl_result **lines, size_t 
 	*arm = (struct fl_summary_arm){
 		.name = first->arm, .strategy = first->strategy,
 		.settings = first->settings, .answer = first->answer,
-		.trigger = first->trigger, .role = first->role,
+		.trigger = first->trigger, .compiler = first->compiler,
+		.role = first->role,
 		.of = first->of, .bootstrap_lo = NAN, .bootstrap_hi = NAN,
 		.block_ns = malloc(m->s.nr_blocks * sizeof(*arm->block_ns)),
+		.block_slow_ns = malloc(m->s.nr_blocks *
+					sizeof(*arm->block_slow_ns)),
 	};
-	if (!arm->block_ns) {
+	if (!arm->block_ns || !arm->block_slow_ns) {
 		m->failed = true;
 		return;
 	}
 	for (size_t i = 0; i < m->s.nr_blocks; i++)
-		arm->block_ns[i] = NAN;
+		arm->block_ns[i] = arm->block_slow_ns[i] = NAN;
 
 	for (size_t i = 0, next; i < nr; i = next) {
 		const struct fl_result *r;
@@ -870,6 +876,9 @@ int fl_summary_make(const struct fl_results *results, struct fl_summary *out,
 		make_missing(&m);
 	if (!m.failed)
 		fl_make_sweeps(&m);
+	if (!m.failed && fl_breakevens_make(&m.s, &m.s.breakevens,
+					    &m.s.nr_breakevens))
+		m.failed = true;
 	if (!m.failed) {
 		make_confidence(&m);
 		m.s.floor_ns = overall(&m, "floor_ns", false);
@@ -893,6 +902,7 @@ void fl_summary_free(struct fl_summary *s)
 
 		for (size_t a = 0; a < cell->nr_arms; a++) {
 			free(cell->arms[a].block_ns);
+			free(cell->arms[a].block_slow_ns);
 			free(cell->arms[a].reasons);
 			free(cell->arms[a].metrics);
 			free(cell->arms[a].slow.hist);
@@ -905,6 +915,7 @@ void fl_summary_free(struct fl_summary *s)
 		free(s->sweeps[i].cells);
 	for (size_t i = 0; i < s->nr_texts; i++)
 		free(s->texts[i]);
+	fl_breakevens_free(s->breakevens, s->nr_breakevens);
 	free(s->cells);
 	free(s->slow_rows);
 	free(s->strategies);

@@ -90,6 +90,7 @@ enum fl_summary_verdict {
 struct fl_summary_arm {
 	const char *name, *strategy, *settings;
 	const char *answer, *trigger;	/* NULL: unknown */
+	const char *compiler;		/* NULL: unknown */
 	enum fl_result_role role;
 
 	struct fl_interval alloc_ns;	/* n = 0: none; n = 1: lo and hi NaN */
@@ -100,6 +101,8 @@ struct fl_summary_arm {
 	struct fl_ratio control;	/* twin, planted: to that arm */
 	enum fl_summary_verdict verdict;	/* twin, planted: on that */
 	double *block_ns;		/* time per allocation by block, or NaN */
+	double *block_slow_ns;		/* mean of its slow paths, timed one by one,
+					   by block, or NaN */
 
 	size_t nr_blocks;		/* blocks with a final sample, any status */
 	size_t nr_ok;			/* of these, ok */
@@ -198,6 +201,8 @@ struct fl_summary_slow_row {
 	struct fl_summary_slow slow;
 };
 
+struct fl_breakeven;		/* analysis/breakeven.h */
+
 struct fl_summary {
 	const struct fl_results *results;
 	struct fl_summary_cell *cells;	/* in the plan's order */
@@ -208,6 +213,8 @@ struct fl_summary {
 	size_t nr_slow_rows;
 	struct fl_sweep *sweeps;	/* those of one plot together */
 	size_t nr_sweeps;
+	struct fl_breakeven *breakevens;	/* in the order of sweeps */
+	size_t nr_breakevens;
 	struct fl_summary_missing *missing;	/* arm by arm */
 	size_t nr_missing;
 	int64_t *blocks;		/* block numbers, ascending */

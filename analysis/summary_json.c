@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 
+#include "analysis/breakeven.h"
 #include "analysis/summary.h"
 
 static json_t *real(double value)
@@ -178,7 +179,7 @@ json_t *fl_summary_json(const struct fl_summary *s)
 		json_object_set_new(statuses,
 			fl_result_status_name((enum fl_result_status)i),
 			json_integer((json_int_t)s->nr_status[i]));
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "valid", s->valid,
 			 "verdicts", sentences_json(s->verdicts, s->nr_verdicts),
 			 "answers", sentences_json(s->answers, s->nr_answers),
@@ -192,5 +193,7 @@ json_t *fl_summary_json(const struct fl_summary *s)
 			 "floor_ns", real(s->floor_ns),
 			 "clock_step_ns", real(s->step_ns),
 			 "sweeps", sweeps, "slow_paths", slow,
+			 "break_even", fl_breakevens_json(s->breakevens,
+							  s->nr_breakevens),
 			 "cells", cells);
 }

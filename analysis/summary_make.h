@@ -56,8 +56,10 @@ const struct fl_summary_arm *fl_cell_arm(const struct fl_summary_cell *cell,
  * fl_sweep_best: The arm with @answer that takes the least time over all of
  * @sweep (geometric mean), or NULL; one that was measured at more sizes goes
  * before one measured at fewer.
+ * @compiler: of the module, or NULL: any.
  */
-const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer);
+const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer,
+			  const char *compiler);
 
 /* The later steps; each uses what those before it left in the summary. */
 void fl_make_sweeps(struct fl_maker *m);

@@ -13,7 +13,8 @@ static int by_sweep(const void *pa, const void *pb)
 			       fl_residence_rank(b->residence);
 }
 
-const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer)
+const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer,
+			  const char *compiler)
 {
 	const char *best = NULL;
 	size_t best_n = 0;
@@ -26,7 +27,9 @@ const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer)
 			double log_sum = 0;
 			size_t n = 0;
 
-			if (fl_is_control(arm) || fl_by_text(arm->answer, answer))
+			if (fl_is_control(arm) ||
+			    fl_by_text(arm->answer, answer) ||
+			    (compiler && fl_by_text(arm->compiler, compiler)))
 				continue;
 			for (size_t i = 0; i < sweep->nr_cells; i++) {
 				there = fl_cell_arm(sweep->cells[i], arm->name);
@@ -43,6 +46,15 @@ const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer)
 			}
 		}
 	return best;
+}
+
+/*
+ * Where no block ends there is nothing to sweep: such a cell shows the fast path
+ * by itself.
+ */
+static bool ends_blocks(const struct fl_summary_cell *cell)
+{
+	return !cell->lifetime_bytes || cell->block_bytes < cell->lifetime_bytes;
 }
 
 /* Cells belong to one sweep if they differ in block size alone. */
@@ -211,7 +223,8 @@ void fl_make_sweeps(struct fl_maker *m)
 	size_t nr = 0;
 
 	for (size_t c = 0; c < m->s.nr_cells && !m->failed; c++)
-		if (m->s.cells[c].block_bytes && m->s.cells[c].nr_timed)
+		if (m->s.cells[c].block_bytes && m->s.cells[c].nr_timed &&
+		    ends_blocks(&m->s.cells[c]))
 			add_to_sweep(m, &m->s.cells[c]);
 	for (size_t i = 0; i < m->s.nr_sweeps && !m->failed; i++) {
 		struct fl_sweep sweep = m->s.sweeps[i];
@@ -222,8 +235,8 @@ void fl_make_sweeps(struct fl_maker *m)
 			free(sweep.cells);
 			continue;
 		}
-		sweep.branch = fl_sweep_best(&sweep, "branch");
-		sweep.redirect = fl_sweep_best(&sweep, "redirect");
+		sweep.branch = fl_sweep_best(&sweep, "branch", NULL);
+		sweep.redirect = fl_sweep_best(&sweep, "redirect", NULL);
 		find_crossing(m, &sweep);
 		sweep.refill_ns[0] = refill_by_slope(&sweep, sweep.branch);
 		sweep.refill_ns[1] = refill_by_slope(&sweep, sweep.redirect);

@@ -467,6 +467,10 @@ static void report_latency(struct run *r)
 	uint64_t ns;
 
 	set(r, FL_METRIC_slow_n, (double)h->nr_values);
+	/* A mean over many is not held back by the clock's step. */
+	if (h->nr_values)
+		set(r, FL_METRIC_slow_mean_ns,
+		    (double)h->sum_ns / (double)h->nr_values);
 	if (!h->nr_values || fl_hist_percentile(h, 500000, &ns) ||
 	    !fl_clock_resolves(&r->clock, (double)ns))
 		return;

@@ -25,7 +25,8 @@
 	X(hits, "1", "of events, handled faults") \
 	X(refills, "1", "of events, calls") \
 	X(slow_n, "1", "allocations of the latency batch behind which the slow path ran (demand_zero: which entered another page), timed one by one") \
-	X(slow_p50_ns, "ns", "their latency on the allocating thread, median") \
+	X(slow_mean_ns, "ns", "their mean latency on the allocating thread, two readings of the clock included: what a difference of two of them is for") \
+	X(slow_p50_ns, "ns", "the same, median") \
 	X(slow_p90_ns, "ns", "90th percentile") \
 	X(slow_p99_ns, "ns", "99th percentile") \
 	X(slow_p99_9_ns, "ns", "99.9th percentile") \

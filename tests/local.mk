@@ -34,6 +34,7 @@ TESTS += $(script_tests)
 
 unit_tests = \
 	%D%/unit/test_blocks \
+	%D%/unit/test_breakeven \
 	%D%/unit/test_census \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
