@@ -9,13 +9,17 @@
  * loop is inside it, so that the harness makes one indirect call per sample.
  *
  * A sample is one process that calls run() once.  run() prepares, warms up, times
- * as many ops as asked in one stretch, then as many again one by one if there is
+ * as many ops as asked in one stretch, then nr_single more one by one if there is
  * a sink, and cleans up.  It counts what it caused (faults, calls, pages) against
  * what the ops imply and fails if they differ: a bench that measured something
  * else must not pass.
  *
  * Threads: run() is called on a thread that is pinned to args->cpu.  Threads it
  * makes are its own affair, and gone when it returns.
+ *
+ * Meter: what the kernel counts (faults, switches, cycles of the calling thread)
+ * is told for the stretch alone, so run() says where it begins and ends; a sample
+ * without that fails.  fl_bench_begin() and fl_bench_end() do so and read the clock.
  */
 #ifndef FL_BENCH_H
 #define FL_BENCH_H
@@ -24,6 +28,7 @@
 
 #include "faultline/kernel.h"
 #include "faultline/strategy.h"
+#include "faultline/ticks.h"
 
 #define FL_BENCH_SYMBOL		"faultline_bench"
 #define FL_BENCH_MAGIC		0x46b1e002u
@@ -34,6 +39,17 @@
 /* Most metrics a bench may declare. */
 #define FL_BENCH_METRICS_MAX	16u
 
+/*
+ * The harness's counters.  start() and stop() come in pairs, around what is timed
+ * and outside its clock readings; several pairs add up.  Each call makes some
+ * thirty system calls: a bench that times pieces as short as that meters the
+ * whole, with what lies between the pieces.
+ */
+struct fl_bench_meter {
+	void (*start)(struct fl_bench_meter *meter);
+	void (*stop)(struct fl_bench_meter *meter);
+};
+
 struct fl_bench_args {
 	const uint64_t *values;		/* tunables, in declaration order */
 	uint64_t nr_ops;		/* to time in one stretch, > 0 */
@@ -43,6 +59,7 @@ struct fl_bench_args {
 	bool planted;			/* do a little more per op, a known slowdown
 					   of some percent: it must be found */
 	struct fl_latency_sink *latency;	/* with nr_single > 0 only */
+	struct fl_bench_meter *meter;		/* always there */
 };
 
 /* A number beside the time that a bench reports about a sample. */
@@ -54,11 +71,28 @@ struct fl_bench_metric {
 };
 
 struct fl_bench_result {
-	uint64_t ticks;			/* of the stretch, by faultline/ticks.h */
-	uint64_t nr_ops;		/* done in it */
+	uint64_t ticks;			/* of the stretch, by faultline/ticks.h;
+					   0 before run */
+	uint64_t nr_ops;		/* done in it; 0 before run */
 	double values[FL_BENCH_METRICS_MAX];	/* as declared; NaN (what it is
 						   before run): not available */
 };
+
+/* fl_bench_begin: The stretch begins; returns the clock for fl_bench_end. */
+static inline uint64_t fl_bench_begin(const struct fl_bench_args *args)
+{
+	args->meter->start(args->meter);
+	return fl_ticks();
+}
+
+/* fl_bench_end: It ended after @nr_ops; both are added to @result. */
+static inline void fl_bench_end(const struct fl_bench_args *args, uint64_t begin,
+				uint64_t nr_ops, struct fl_bench_result *result)
+{
+	result->ticks += fl_ticks() - begin;
+	result->nr_ops += nr_ops;
+	args->meter->stop(args->meter);
+}
 
 /* R: required.  O: optional, may be NULL. */
 struct fl_bench {
