@@ -1071,7 +1071,7 @@ static void put_definitions(const struct page *p)
 	html(p, "<dt>VALID</dt><dd>the twin of an arm is not shown to differ from it by "
 	     "more than %.3g %%, and a slowdown planted on purpose is seen</dd>\n"
 	     "</dl>\n<h3>Metrics in the results</h3>\n<dl>\n", 100 * p->s->delta);
-#define X(name, unit, definition)					\
+#define X(name, unit, of, definition)					\
 	if (is_there(p->s, #name))					\
 		define(p, #name, unit, definition);
 	FL_METRICS(X)

@@ -8,8 +8,6 @@
 #include <sys/prctl.h>
 
 #include "harness/cell.h"
-#include "harness/clock.h"
-#include "harness/counters.h"
 #include "harness/model.h"
 #include "harness/oracle.h"
 #include "vm/census.h"
@@ -28,21 +26,15 @@
 #define NR_CENSUSES		200u
 #define RANGES_MAX		64u
 
-/* Time the hypervisor may take from a sample before it is flagged, ms. */
-#define STEAL_FLAG_MS		10u
-
 struct run {
 	const struct fl_cell *cell;
 	const struct fl_strategy *s;
-	struct fl_cell_result *out;
+	struct fl_sample *out;
 	struct fl_workload w;
 	struct fl_heap *heap;
 	struct fl_region *region;	/* single-region kernels */
 	struct fl_model *model;
-	struct fl_clock clock;
-	struct fl_counts counts;	/* sums over the timed batches */
-	bool counted;
-	json_t *pages, *flags;
+	json_t *pages;
 	const char *page_source;	/* who counted resident pages */
 	double trace_s;
 	uint64_t checksum;
@@ -50,66 +42,8 @@ struct run {
 	size_t log_bytes;
 };
 
-const char *fl_metric_name(enum fl_metric metric)
-{
-	static const char *const names[] = {
-#define X(name, unit, definition) #name,
-		FL_METRICS(X)
-#undef X
-	};
-
-	return names[metric];
-}
-
-const char *fl_metric_unit(enum fl_metric metric)
-{
-	static const char *const units[] = {
-#define X(name, unit, definition) unit,
-		FL_METRICS(X)
-#undef X
-	};
-
-	return units[metric];
-}
-
-const char *fl_metric_definition(enum fl_metric metric)
-{
-	static const char *const definitions[] = {
-#define X(name, unit, definition) definition,
-		FL_METRICS(X)
-#undef X
-	};
-
-	return definitions[metric];
-}
-
-const char *fl_status_name(enum fl_status status)
-{
-	static const char *const names[] = {
-		[FL_OK] = "ok", [FL_FAILED] = "failed",
-		[FL_UNSUPPORTED] = "unsupported",
-	};
-
-	return names[status];
-}
-
-/* The sample is no good; the first reason stays. */
-static int fail(struct run *r, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int fail(struct run *r, const char *format, ...)
-{
-	va_list args;
-
-	if (r->out->status == FL_OK) {
-		r->out->status = FL_FAILED;
-		va_start(args, format);
-		vsnprintf(r->out->reason.text, sizeof(r->out->reason.text),
-			  format, args);
-		va_end(args);
-	}
-	return -ECANCELED;
-}
+/* The sample is no good. */
+#define fail(r, ...)	fl_sample_fail((r)->out, __VA_ARGS__)
 
 static void set(struct run *r, enum fl_metric metric, double value)
 {
@@ -265,22 +199,6 @@ static int make_fresh(struct run *r)
 	return create_region(r);
 }
 
-/* Stop counting and add to what the batches before had. */
-static void add_counts(struct run *r, struct fl_counters *counters)
-{
-	struct fl_counts now;
-
-	fl_counters_stop(counters, &now);
-	for (int c = 0; c < FL_NR_COUNTERS; c++) {
-		if (r->counted)
-			now.count[c].value += r->counts.count[c].value;
-		/* Unavailable once is unavailable. */
-		if (!r->counted || r->counts.count[c].have)
-			r->counts.count[c] = now.count[c];
-	}
-	r->counted = true;
-}
-
 static int run_batch(struct run *r, const struct fl_kernel *k,
 		     uint64_t nr_lifetimes, uint64_t checksum,
 		     struct fl_latency_sink *sink,
@@ -299,7 +217,7 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 	err = k->run(&batch, result);
 	*ticks = fl_clock_ticks() - start;
 	if (counters)
-		add_counts(r, counters);
+		fl_sample_stop(r->out, counters);
 	err = check(r, fl_mode_name(k->mode), err, result, checksum);
 	if (err)
 		return err;
@@ -365,7 +283,7 @@ static int timed(struct run *r)
 			break;
 		err = run_batch(r, k, per_batch, r->checksum, NULL, counters,
 				&ticks, &result);
-		ns = fl_clock_ns(&r->clock, ticks) / (double)result.nr_allocs;
+		ns = fl_clock_ns(&r->out->clock, ticks) / (double)result.nr_allocs;
 		best = ns < best ? ns : best;
 		total += ticks;
 		allocs += result.nr_allocs;
@@ -376,12 +294,12 @@ static int timed(struct run *r)
 		return err;
 
 	set(r, FL_METRIC_alloc_ns,
-	    fl_clock_ns(&r->clock, total) / (double)allocs);
+	    fl_clock_ns(&r->out->clock, total) / (double)allocs);
 	set(r, FL_METRIC_alloc_best_ns, best);
 	set(r, FL_METRIC_event_ns,
-	    fl_clock_ns(&r->clock, total) / (double)events);
+	    fl_clock_ns(&r->out->clock, total) / (double)events);
 	set(r, FL_METRIC_events_per_s,
-	    1e9 * (double)events / fl_clock_ns(&r->clock, total));
+	    1e9 * (double)events / fl_clock_ns(&r->out->clock, total));
 	set(r, FL_METRIC_nr_allocs, (double)allocs);
 	set(r, FL_METRIC_nr_batches, (double)nr_batches);
 	set(r, FL_METRIC_nr_lifetimes, (double)(nr_batches * per_batch));
@@ -410,7 +328,7 @@ static void measure_floor(struct run *r)
 		double ns;
 
 		k->run(&batch, &result);
-		ns = fl_clock_ns(&r->clock, fl_clock_ticks() - start) /
+		ns = fl_clock_ns(&r->out->clock, fl_clock_ticks() - start) /
 		     (double)result.nr_allocs;
 		best = ns < best ? ns : best;
 	}
@@ -436,7 +354,7 @@ static int latency(struct run *r)
 		lifetimes = (uint64_t)ceil((double)wanted / events);
 	lifetimes = lifetimes > most ? most : lifetimes;
 	lifetimes = lifetimes ? lifetimes : 1;
-	fl_hist_sink_init(&sink, r->out->slow, r->clock.ns_per_tick);
+	fl_hist_sink_init(&sink, r->out->slow, r->out->clock.ns_per_tick);
 	err = expect(r, r->cell->fresh ? 1 : lifetimes, 0, &checksum);
 	if (!r->cell->fresh)
 		return err ? err : run_batch(r, k, lifetimes, checksum,
@@ -449,37 +367,6 @@ static int latency(struct run *r)
 					&ticks, &result);
 	}
 	return err;
-}
-
-static void report_latency(struct run *r)
-{
-	static const struct {
-		enum fl_metric metric;
-		uint32_t ppm;
-	} percentiles[] = {
-		{ FL_METRIC_slow_p50_ns, 500000 },
-		{ FL_METRIC_slow_p90_ns, 900000 },
-		{ FL_METRIC_slow_p99_ns, 990000 },
-		{ FL_METRIC_slow_p99_9_ns, 999000 },
-		{ FL_METRIC_slow_p99_99_ns, 999900 },
-	};
-	const struct fl_hist *h = r->out->slow;
-	uint64_t ns;
-
-	set(r, FL_METRIC_slow_n, (double)h->nr_values);
-	/* A mean over many is not held back by the clock's step. */
-	if (h->nr_values)
-		set(r, FL_METRIC_slow_mean_ns,
-		    (double)h->sum_ns / (double)h->nr_values);
-	if (!h->nr_values || fl_hist_percentile(h, 500000, &ns) ||
-	    !fl_clock_resolves(&r->clock, (double)ns))
-		return;
-	for (size_t i = 0; i < sizeof(percentiles) / sizeof(*percentiles); i++)
-		if (fl_hist_nr_beyond(h, percentiles[i].ppm) >=
-		    FL_HIST_BEYOND_MIN &&
-		    !fl_hist_percentile(h, percentiles[i].ppm, &ns))
-			set(r, percentiles[i].metric, (double)ns);
-	set(r, FL_METRIC_slow_max_ns, (double)h->max_ns);
 }
 
 /* Resident pages of the heap's ranges of one kind. */
@@ -601,94 +488,6 @@ static int account(struct run *r)
 	return err;
 }
 
-static void add_flags(struct run *r)
-{
-	const struct fl_count *moved =
-		&r->counts.count[FL_COUNTER_perf_migrations];
-	const struct fl_count *steal = &r->counts.count[FL_COUNTER_steal_ms];
-
-	if (moved->have && moved->value)
-		json_array_append_new(r->flags, json_string("migrated"));
-	if (steal->have && steal->value >= STEAL_FLAG_MS)
-		json_array_append_new(r->flags, json_string("steal"));
-}
-
-static json_t *settings_json(const struct fl_cell *cell)
-{
-	const struct fl_strategy *s = cell->module->strategy;
-	json_t *settings = json_object();
-	char text[64];
-
-	for (size_t i = 0; i < s->nr_tunables; i++) {
-		fl_tunable_format(&s->tunables[i], cell->values[i], text,
-				  sizeof(text));
-		json_object_set_new(settings, s->tunables[i].name,
-				    json_string(text));
-	}
-	return settings;
-}
-
-/* Why a metric that could be there is not. */
-static const char *absence(const struct run *r, enum fl_metric metric)
-{
-	if (r->out->status != FL_OK)
-		return "the sample did not succeed";
-	if (metric == FL_METRIC_trace_lines_per_s)
-		return "no trace was read";
-	if (r->cell->account)
-		return "not measured in account mode";
-	if (metric >= FL_METRIC_slow_n && metric <= FL_METRIC_slow_max_ns) {
-		uint64_t ns;
-
-		if (!r->cell->latency_events)
-			return "no slow paths were to be timed one by one";
-		if (!r->out->slow->nr_values)
-			return "the slow path did not run";
-		if (!fl_hist_percentile(r->out->slow, 500000, &ns) &&
-		    !fl_clock_resolves(&r->clock, (double)ns))
-			return "shorter than ten steps of the clock";
-		return "fewer than ten values lie beyond it";
-	}
-	return "the kernel does not tell";
-}
-
-static json_t *metrics_json(const struct run *r, json_t *unavailable)
-{
-	json_t *metrics = json_object();
-	const char *name;
-	char *text;
-
-	for (int m = 0; m < FL_NR_METRICS; m++) {
-		const double v = r->out->value[m];
-
-		name = fl_metric_name((enum fl_metric)m);
-		if (!isnan(v)) {
-			json_object_set_new(metrics, name,
-				v == floor(v) && fabs(v) < 1e15 ?
-				json_integer((json_int_t)v) : json_real(v));
-			continue;
-		}
-		json_object_set_new(metrics, name, json_null());
-		json_object_set_new(unavailable, name,
-			json_string(absence(r, (enum fl_metric)m)));
-	}
-	for (int c = 0; c < FL_NR_COUNTERS; c++) {
-		const struct fl_count *count = &r->counts.count[c];
-
-		name = fl_counter_name((enum fl_counter)c);
-		if (count->have) {
-			json_object_set_new(metrics, name,
-				json_integer((json_int_t)count->value));
-			continue;
-		}
-		text = (char *)(uintptr_t)count->reason;
-		json_object_set_new(metrics, name, json_null());
-		json_object_set_new(unavailable, name,
-			json_string(*text ? text : "no timed batch was run"));
-	}
-	return metrics;
-}
-
 /* "traces/httpd-static.trace.xz" is called httpd-static. */
 static void trace_name(const char *path, char *out, size_t out_bytes)
 {
@@ -701,26 +500,22 @@ static void trace_name(const char *path, char *out, size_t out_bytes)
 		*dot = '\0';
 }
 
-static json_t *result_json(const struct run *r)
+/* What results/SCHEMA.md says of a strategy on a workload alone. */
+static json_t *own_json(const struct run *r)
 {
 	const struct fl_cell *cell = r->cell;
 	const struct fl_workload_spec *spec = &r->w.spec;
-	json_t *unavailable = json_object(), *slow = NULL;
-	const bool ok = r->out->status == FL_OK;
-	char checksum[32], trace[256];
+	char checksum[32], crc[32], trace[256];
 	json_t *json;
 
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64, r->checksum);
-	if (r->out->slow->nr_values)
-		fl_hist_to_json(r->out->slow, &slow);
 	if (spec->trace)
 		trace_name(spec->trace, trace, sizeof(trace));
-	json = json_pack("{s:i, s:s, s:s?, s:s, s:o, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?, s:o, s:o, s:O, s:o?, s:o, s:O?}",
-		"schema", 1,
-		"status", fl_status_name(r->out->status),
-		"reason", ok ? NULL : r->out->reason.text,
+	json = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?, s:O?}",
 		"strategy", r->s->name,
-		"settings", settings_json(cell),
+		"settings", fl_settings_json(&cell->module->tunables,
+					     cell->values),
+		"compiler", r->s->compiler,
 		"answer", fl_answer_name(r->s->answer),
 		"trigger", r->s->trigger,
 		"kernel", spec->kernel,
@@ -734,23 +529,24 @@ static json_t *result_json(const struct run *r)
 		"lifetime_bytes", (json_int_t)r->w.lifetime_bytes,
 		"seed", (json_int_t)spec->seed,
 		"trace", spec->trace ? trace : NULL,
-		"checksum", ok ? checksum : NULL,
+		"checksum", r->out->status == FL_OK ? checksum : NULL,
 		"cpu", cell->cpu,
 		"page_source", r->page_source,
-		"metrics", metrics_json(r, unavailable),
-		"unavailable", unavailable,
-		"flags", r->flags,
-		"latency", slow,
-		"clock", fl_clock_json(&r->clock),
 		"pages", r->pages);
 	if (json && spec->trace) {
-		char crc[32];
-
 		snprintf(crc, sizeof(crc), "%016" PRIx64,
 			 r->w.trace.contents_crc64);
 		json_object_set_new(json, "trace_crc64", json_string(crc));
 	}
 	return json;
+}
+
+/* Why numbers that a cell could have are not there. */
+static void say_what_lacks(struct run *r)
+{
+	for (int m = 0; r->cell->account && m < FL_NR_METRICS; m++)
+		r->out->lacks[m] = "not measured in account mode";
+	r->out->lacks[FL_METRIC_trace_lines_per_s] = "no trace was read";
 }
 
 static void close_heap(struct run *r)
@@ -777,10 +573,8 @@ static int open_heap(struct run *r)
 	err = r->s->open(&args, &r->heap);
 	if (err == -ENOMEM) {
 		r->heap = NULL;
-		r->out->status = FL_UNSUPPORTED;
-		fl_complain(&r->out->reason, 0,
-			    "the kernel refuses the address space: lift the limit (ulimit -v unlimited; vm.overcommit_memory below 2) or lower span");
-		return -ECANCELED;
+		return fl_sample_refuse(r->out,
+			"the kernel refuses the address space: lift the limit (ulimit -v unlimited; vm.overcommit_memory below 2) or lower span");
 	}
 	if (err) {
 		r->heap = NULL;
@@ -799,8 +593,7 @@ static void run(struct run *r)
 
 	if (r->s->probe &&
 	    r->s->probe(r->cell->values, reason, sizeof(reason))) {
-		r->out->status = FL_UNSUPPORTED;
-		fl_complain(&r->out->reason, 0, "%s", reason);
+		fl_sample_refuse(r->out, "%s", reason);
 		return;
 	}
 	prewarm(r);
@@ -819,66 +612,41 @@ static void run(struct run *r)
 		err = err ? err : latency(r);
 		if (!err) {
 			measure_floor(r);
-			report_latency(r);
-			add_flags(r);
+			fl_sample_slow(r->out, r->cell->latency_events);
 		}
 	}
 	if (!err)
 		take_census(r);
 }
 
-int fl_cell_run(const struct fl_cell *cell, struct fl_cell_result *result,
+int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 		struct fl_complaint *why)
 {
 	struct run r = { .cell = cell, .s = cell->module->strategy,
-			 .out = result };
+			 .out = sample };
 	uint64_t start;
-	int err;
+	int err = fl_sample_begin(sample, cell->cpu, why);
 
-	*result = (struct fl_cell_result){ .status = FL_OK };
-	for (int m = 0; m < FL_NR_METRICS; m++)
-		result->value[m] = NAN;
-	err = fl_place_pin(cell->cpu);
 	if (err)
-		return fl_complain(why, err,
-			"--cpu %d: %s: choose one this process may use",
-			cell->cpu, strerror(-err));
-	err = fl_clock_init(&r.clock);
-	if (err)
-		return fl_complain(why, err, "clock: %s", strerror(-err));
+		return err;
 	start = fl_clock_ticks();
 	err = fl_workload_make(&cell->workload, &r.w, why);
 	if (err)
 		return err;
 	if (cell->workload.trace)
-		r.trace_s = fl_clock_ns(&r.clock, fl_clock_ticks() - start) / 1e9;
-	result->slow = calloc(1, sizeof(*result->slow));
-	r.flags = json_array();
+		r.trace_s = fl_clock_ns(&sample->clock,
+					fl_clock_ticks() - start) / 1e9;
 	r.pages = cell->account ? json_array() : NULL;
-	if (!result->slow || !r.flags)
-		return fl_complain(why, -ENOMEM, "%s", strerror(ENOMEM));
-	fl_hist_reset(result->slow);
+	say_what_lacks(&r);
 
 	run(&r);
 
-	set(&r, FL_METRIC_clock_step_ns, r.clock.step_ns);
-	set(&r, FL_METRIC_clock_pair_ns, r.clock.pair_p50_ns);
 	if (r.trace_s > 0 && r.w.trace.facts.nr_lines)
 		set(&r, FL_METRIC_trace_lines_per_s,
 		    (double)r.w.trace.facts.nr_lines / r.trace_s);
-	result->json = result_json(&r);
+	err = fl_sample_json(sample, FL_OF_CELL, own_json(&r));
 	close_heap(&r);
 	fl_workload_free(&r.w);
-	json_decref(r.flags);
 	json_decref(r.pages);
-	return result->json ? 0 : fl_complain(why, -ENOMEM, "%s",
-					      strerror(ENOMEM));
-}
-
-void fl_cell_result_free(struct fl_cell_result *result)
-{
-	json_decref(result->json);
-	free(result->slow);
-	result->json = NULL;
-	result->slow = NULL;
+	return err ? fl_complain(why, err, "%s", strerror(-err)) : 0;
 }

@@ -16,15 +16,10 @@
 
 #include <stdbool.h>
 
-#include <jansson.h>
-
 #include "harness/complain.h"
-#include "harness/hist.h"
-#include "harness/metrics.h"
 #include "harness/module_load.h"
+#include "harness/sample.h"
 #include "harness/workload.h"
-
-enum fl_status { FL_OK, FL_FAILED, FL_UNSUPPORTED };
 
 struct fl_cell {
 	const struct fl_module *module;
@@ -40,26 +35,12 @@ struct fl_cell {
 	int cpu;			/* to run on */
 };
 
-struct fl_cell_result {
-	enum fl_status status;
-	struct fl_complaint reason;	/* when not ok */
-	json_t *json;			/* the line of results/SCHEMA.md */
-	double value[FL_NR_METRICS];	/* NaN: not available */
-	struct fl_hist *slow;		/* latency of the slow path */
-};
-
 /*
- * fl_cell_run: Returns 0 with @result filled in, whatever became of the sample,
- * or -errno with a complaint when the cell itself makes no sense (an unknown
- * kernel, a bad trace).  Free with fl_cell_result_free.
+ * fl_cell_run: Returns 0 with @sample filled in, whatever became of it, or -errno
+ * with a complaint when the cell itself makes no sense (an unknown kernel, a bad
+ * trace).  End with fl_sample_end, either way.
  */
-int fl_cell_run(const struct fl_cell *cell, struct fl_cell_result *result,
+int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 		struct fl_complaint *why);
-void fl_cell_result_free(struct fl_cell_result *result);
-
-const char *fl_metric_name(enum fl_metric metric);
-const char *fl_metric_unit(enum fl_metric metric);
-const char *fl_metric_definition(enum fl_metric metric);
-const char *fl_status_name(enum fl_status status);
 
 #endif

@@ -467,8 +467,8 @@ static int add_configurations(struct suite *s, struct fl_module *m,
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
 	int err;
 
-	fl_tunables_defaults(strategy, values);
-	err = fl_tunables_set(strategy, s->a->settings, values, why);
+	fl_tunables_defaults(&m->tunables, values);
+	err = fl_tunables_set(&m->tunables, s->a->settings, values, why);
 	if (err)
 		return err;
 	err = add_configuration(s, m, values);
@@ -495,7 +495,7 @@ static int add_configurations(struct suite *s, struct fl_module *m,
 static int add_file(struct suite *s, const char *path, struct fl_complaint *why)
 {
 	struct fl_module *m = &s->modules[s->nr_modules];
-	int err = fl_module_load(path, m, why);
+	int err = fl_module_load(FL_MODULE_STRATEGY, path, m, why);
 
 	if (err == -ENOEXEC || err == -EPROTO)
 		return add_broken(s, path, why);
@@ -509,7 +509,7 @@ static int add_file(struct suite *s, const char *path, struct fl_complaint *why)
 static int add_all(struct suite *s, struct fl_complaint *why)
 {
 	char **paths;
-	int nr = fl_modules_list(&paths, why), err = 0;
+	int nr = fl_modules_list(FL_MODULE_STRATEGY, &paths, why), err = 0;
 
 	if (nr < 0)
 		return nr;
@@ -540,7 +540,7 @@ static int add_named(struct suite *s, struct fl_complaint *why)
 			err = add_file(s, name, why);
 			continue;
 		}
-		err = fl_module_named(name, m, why);
+		err = fl_module_named(FL_MODULE_STRATEGY, name, m, why);
 		if (!err) {
 			s->nr_modules++;
 			err = add_configurations(s, m, why);

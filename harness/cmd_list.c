@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "harness/commands.h"
-#include "harness/module_load.h"
+#include "harness/listing.h"
 #include "harness/workload.h"
 
 struct arguments {
@@ -31,7 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		if (a->name)
-			argp_error(state, "\"%s\": one strategy at a time", arg);
+			argp_error(state, "\"%s\": one module at a time", arg);
 		a->name = arg;
 		break;
 	default:
@@ -41,18 +41,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "[STRATEGY]",
-	.doc = "Show the strategies, what this host supports, and the kernels; or one "
-	       "strategy with its tunables.\v"
+	.options = options, .parser = parse, .args_doc = "[STRATEGY|BENCH]",
+	.doc = "Show the strategies, what this host supports, the kernels, and the "
+	       "benches; or one strategy or bench with its tunables.\v"
 	       "SUPPORTED: the probe succeeded.  UNSUPPORTED: the running kernel or our "
 	       "privileges refuse, with the reason.  BROKEN: the file is no usable module, "
 	       "or a heap cannot be opened although the probe succeeded.",
-};
-
-/* What became of one module. */
-struct standing {
-	const char *word;	/* SUPPORTED, UNSUPPORTED, BROKEN */
-	struct fl_complaint reason;
 };
 
 /* Does it open, allocate and close?  The least that "supported" promises. */
@@ -87,11 +81,11 @@ static int try_heap(const struct fl_strategy *s, const uint64_t *values,
 }
 
 static void judge(const struct fl_module *m, const uint64_t *values,
-		  struct standing *out)
+		  struct fl_standing *out)
 {
 	char reason[512] = "";
 
-	*out = (struct standing){ .word = "SUPPORTED" };
+	*out = (struct fl_standing){ .word = "SUPPORTED" };
 	if (m->strategy->probe &&
 	    m->strategy->probe(values, reason, sizeof(reason))) {
 		out->word = "UNSUPPORTED";
@@ -105,78 +99,18 @@ static void judge(const struct fl_module *m, const uint64_t *values,
 	}
 }
 
-static const char *paint(const char *word)
+/* A strategy of that name; else a bench. */
+static int named(const char *name, struct fl_module *m, struct fl_complaint *why)
 {
-	const char *no_color = getenv("NO_COLOR");
+	struct fl_complaint of_bench = { "" };
+	int err = fl_module_named(FL_MODULE_STRATEGY, name, m, why);
 
-	if ((no_color && *no_color) || !isatty(STDOUT_FILENO))
-		return "";
-	return !strcmp(word, "SUPPORTED") ? "\033[32m" :
-	       !strcmp(word, "UNSUPPORTED") ? "\033[33m" : "\033[31m";
-}
-
-static void print_standing(const char *name, const char *answer,
-			   const struct standing *st, const char *what)
-{
-	const char *color = paint(st->word);
-
-	printf("  %-14s %-9s %s%-11s%s  %s\n", name, answer, color, st->word,
-	       *color ? "\033[0m" : "",
-	       *st->reason.text ? st->reason.text : what);
-}
-
-static void print_tunables(const struct fl_strategy *s)
-{
-	for (size_t i = 0; i < s->nr_tunables; i++) {
-		const struct fl_tunable *t = &s->tunables[i];
-		char def[64], low[64], high[64];
-
-		fl_tunable_format(t, t->def, def, sizeof(def));
-		printf("    %-10s %-9s default %-10s ", t->name,
-		       *t->unit ? t->unit : "-", def);
-		if (t->kind == FL_TUNABLE_CHOICE) {
-			for (size_t k = 0; t->choices[k]; k++)
-				printf("%s%s", k ? "|" : "", t->choices[k]);
-		} else {
-			fl_tunable_format(t, t->min, low, sizeof(low));
-			fl_tunable_format(t, t->max, high, sizeof(high));
-			printf("%s..%s", low, high);
-		}
-		printf("\n               %s\n", t->help);
-	}
-	if (!s->nr_tunables)
-		printf("    (none)\n");
-}
-
-static json_t *tunables_json(const struct fl_strategy *s)
-{
-	json_t *all = json_array();
-
-	for (size_t i = 0; i < s->nr_tunables; i++) {
-		const struct fl_tunable *t = &s->tunables[i];
-		json_t *one;
-		char text[64];
-
-		fl_tunable_format(t, t->def, text, sizeof(text));
-		one = json_pack("{s:s, s:s, s:s, s:s}", "name", t->name,
-				"unit", t->unit, "default", text, "help",
-				t->help);
-		if (t->kind == FL_TUNABLE_CHOICE) {
-			json_t *choices = json_array();
-
-			for (size_t k = 0; t->choices[k]; k++)
-				json_array_append_new(choices,
-					json_string(t->choices[k]));
-			json_object_set_new(one, "choices", choices);
-		} else {
-			json_object_set_new(one, "min",
-				json_integer((json_int_t)t->min));
-			json_object_set_new(one, "max",
-				json_integer((json_int_t)t->max));
-		}
-		json_array_append_new(all, one);
-	}
-	return all;
+	if (err != -ENOENT || strchr(name, '/'))
+		return err;
+	err = fl_module_named(FL_MODULE_BENCH, name, m, &of_bench);
+	if (err && (err != -ENOENT || strstr(of_bench.text, "did you mean")))
+		*why = of_bench;
+	return err;
 }
 
 static int list_one(const struct arguments *a)
@@ -184,14 +118,19 @@ static int list_one(const struct arguments *a)
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
 	struct fl_complaint why = { "" };
 	struct fl_module m;
-	struct standing st;
-	int err = fl_module_named(a->name, &m, &why);
+	struct fl_standing st;
+	int err = named(a->name, &m, &why);
 
 	if (err) {
 		fprintf(stderr, "faultline: %s\n", why.text);
 		return FL_EXIT_USAGE;
 	}
-	fl_tunables_defaults(m.strategy, values);
+	if (m.bench) {
+		fl_bench_show(&m, a->json);
+		fl_module_unload(&m);
+		return FL_EXIT_OK;
+	}
+	fl_tunables_defaults(&m.tunables, values);
 	judge(&m, values, &st);
 	if (a->json) {
 		json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
@@ -199,20 +138,20 @@ static int list_one(const struct arguments *a)
 			fl_answer_name(m.strategy->answer), "trigger",
 			m.strategy->trigger, "summary", m.strategy->summary,
 			"standing", st.word, "reason", st.reason.text,
-			"tunables", tunables_json(m.strategy));
+			"tunables", fl_tunables_json(&m.tunables));
 
 		json_dumpf(j, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(j);
 	} else {
-		print_standing(m.strategy->name,
+		fl_standing_print(m.strategy->name,
 			       fl_answer_name(m.strategy->answer), &st,
 			       m.strategy->summary);
 		if (*st.reason.text)
 			printf("    %s\n", m.strategy->summary);
 		printf("    trigger: %s\n\n  tunables (--set name=value,...):\n",
 		       m.strategy->trigger);
-		print_tunables(m.strategy);
+		fl_tunables_print(&m.tunables);
 	}
 	fl_module_unload(&m);
 	return FL_EXIT_OK;
@@ -234,11 +173,11 @@ static int list_all(const struct arguments *a)
 {
 	json_t *kernels = json_object(), *strategies = json_array(), *what;
 	struct fl_complaint why = { "" };
-	int status = FL_EXIT_OK;
+	int status = FL_EXIT_OK, benches_status;
 	const char *key;
 	char **paths;
 
-	if (fl_modules_list(&paths, &why) < 0) {
+	if (fl_modules_list(FL_MODULE_STRATEGY, &paths, &why) < 0) {
 		fprintf(stderr, "faultline: %s\n", why.text);
 		status = FL_EXIT_USAGE;
 		goto out;
@@ -248,12 +187,12 @@ static int list_all(const struct arguments *a)
 	for (char **p = paths; *p; p++) {
 		uint64_t values[FL_TUNABLES_MAX] = { 0 };
 		char *stem = fl_module_stem(*p);
-		struct standing st = { .word = "BROKEN" };
+		struct fl_standing st = { .word = "BROKEN" };
 		const char *answer = "?", *summary = "";
 		struct fl_module m = { 0 };
 
-		if (!fl_module_load(*p, &m, &st.reason)) {
-			fl_tunables_defaults(m.strategy, values);
+		if (!fl_module_load(FL_MODULE_STRATEGY, *p, &m, &st.reason)) {
+			fl_tunables_defaults(&m.tunables, values);
 			judge(&m, values, &st);
 			answer = fl_answer_name(m.strategy->answer);
 			summary = m.strategy->summary;
@@ -268,13 +207,17 @@ static int list_all(const struct arguments *a)
 					  "summary", summary, "standing",
 					  st.word, "reason", st.reason.text));
 		else
-			print_standing(stem, answer, &st, summary);
+			fl_standing_print(stem, answer, &st, summary);
 		fl_module_unload(&m);
 		free(stem);
 	}
 	if (a->json) {
-		json_t *all = json_pack("{s:O, s:O}", "strategies", strategies,
-					"kernels", kernels);
+		json_t *benches = json_array(), *all;
+
+		benches_status = fl_benches_list(false, benches);
+		status = benches_status ? benches_status : status;
+		all = json_pack("{s:O, s:O, s:o}", "strategies", strategies,
+				"kernels", kernels, "benches", benches);
 
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
@@ -285,7 +228,11 @@ static int list_all(const struct arguments *a)
 		printf("\nkernels (what a run allocates)\n");
 		json_object_foreach(kernels, key, what)
 			printf("  %-14s %s\n", key, json_string_value(what));
-		printf("\n`faultline list STRATEGY` shows its tunables.\n");
+		printf("\nbenches (what is measured beside strategies: faultline bench)\n");
+		fflush(stdout);
+		benches_status = fl_benches_list(false, NULL);
+		status = benches_status ? benches_status : status;
+		printf("\n`faultline list NAME` shows the tunables.\n");
 	}
 	fl_modules_list_free(paths);
 out:

@@ -212,10 +212,10 @@ static int resolve_lifetime(struct arguments *a, struct fl_complaint *why)
  * One idea of "block" for workload and strategy: --block sets both, and
  * without it the strategy's tunable is the workload's block.
  */
-static int resolve_block(struct arguments *a, const struct fl_strategy *s,
-			 uint64_t *values, struct fl_complaint *why)
+static int resolve_block(struct arguments *a,
+			 const struct fl_tunables *tunables, uint64_t *values, struct fl_complaint *why)
 {
-	int i = fl_tunable_index(s, "block");
+	int i = fl_tunable_index(tunables, "block");
 	char setting[64] = "block=";
 
 	if (i < 0)
@@ -226,63 +226,43 @@ static int resolve_block(struct arguments *a, const struct fl_strategy *s,
 	}
 	fl_format_bytes(a->cell.workload.block_bytes, setting + 6,
 			sizeof(setting) - 6);
-	return fl_tunables_set(s, setting, values, why);
-}
-
-static void print_metric(const struct fl_cell_result *r, enum fl_metric m,
-			 const char *label)
-{
-	const double v = r->value[m];
-
-	if (isnan(v))
-		return;
-	if (v == floor(v))
-		printf("  %-26s %14.0f %s\n", label, v, fl_metric_unit(m));
-	else
-		printf("  %-26s %14.3f %s\n", label, v, fl_metric_unit(m));
+	return fl_tunables_set(tunables, setting, values, why);
 }
 
 static void print_human(const struct arguments *a, const struct fl_module *m,
-			const struct fl_cell_result *r)
+			const struct fl_sample *r)
 {
-	const json_t *settings = json_object_get(r->json, "settings");
 	const json_t *kernel = json_object_get(r->json, "kernel");
 	const json_t *bytes = json_object_get(r->json, "object_bytes");
-	const char *key;
-	json_t *value;
 
 	printf("%s", m->strategy->name);
-	json_object_foreach((json_t *)(uintptr_t)settings, key, value)
-		printf(" %s=%s", key, json_string_value(value));
+	fl_sample_print_settings(r);
 	printf(": %s", json_string_value(kernel));
 	if (json_integer_value(bytes))
 		printf(" %d B", (int)json_integer_value(bytes));
 	printf(", cursor in %s\n", json_string_value(
 		       json_object_get(r->json, "residence")));
-	if (r->status != FL_OK) {
-		printf("  %s: %s\n", r->status == FL_UNSUPPORTED ?
-		       "UNSUPPORTED" : "FAILED", r->reason.text);
+	if (fl_sample_print_reason(r))
 		return;
-	}
-	print_metric(r, FL_METRIC_alloc_ns, "per allocation");
-	print_metric(r, FL_METRIC_floor_ns, "empty loop");
+	fl_sample_print(r, FL_METRIC_alloc_ns, "per allocation");
+	fl_sample_print(r, FL_METRIC_floor_ns, "empty loop");
 	if (a->cell.workload.trace) {
-		print_metric(r, FL_METRIC_event_ns, "per event");
-		print_metric(r, FL_METRIC_events_per_s, "events");
-		print_metric(r, FL_METRIC_trace_lines_per_s, "trace lines compiled");
+		fl_sample_print(r, FL_METRIC_event_ns, "per event");
+		fl_sample_print(r, FL_METRIC_events_per_s, "events");
+		fl_sample_print(r, FL_METRIC_trace_lines_per_s, "trace lines compiled");
 	}
-	print_metric(r, FL_METRIC_nr_allocs, "allocations timed");
-	print_metric(r, FL_METRIC_nr_lifetimes, "lifetimes");
-	print_metric(r, FL_METRIC_lifetime_bytes, "bytes per lifetime");
-	print_metric(r, FL_METRIC_events, "slow paths");
-	print_metric(r, FL_METRIC_events_implied, "slow paths implied");
-	print_metric(r, FL_METRIC_slow_p50_ns, "slow path p50");
-	print_metric(r, FL_METRIC_slow_p99_ns, "slow path p99");
-	print_metric(r, FL_METRIC_slow_max_ns, "slow path longest");
-	print_metric(r, FL_METRIC_resident_pages, "resident");
-	print_metric(r, FL_METRIC_metadata_pages, "bookkeeping");
-	print_metric(r, FL_METRIC_vmas, "VMAs");
-	print_metric(r, FL_METRIC_page_table_bytes, "page tables");
+	fl_sample_print(r, FL_METRIC_nr_allocs, "allocations timed");
+	fl_sample_print(r, FL_METRIC_nr_lifetimes, "lifetimes");
+	fl_sample_print(r, FL_METRIC_lifetime_bytes, "bytes per lifetime");
+	fl_sample_print(r, FL_METRIC_events, "slow paths");
+	fl_sample_print(r, FL_METRIC_events_implied, "slow paths implied");
+	fl_sample_print(r, FL_METRIC_slow_p50_ns, "slow path p50");
+	fl_sample_print(r, FL_METRIC_slow_p99_ns, "slow path p99");
+	fl_sample_print(r, FL_METRIC_slow_max_ns, "slow path longest");
+	fl_sample_print(r, FL_METRIC_resident_pages, "resident");
+	fl_sample_print(r, FL_METRIC_metadata_pages, "bookkeeping");
+	fl_sample_print(r, FL_METRIC_vmas, "VMAs");
+	fl_sample_print(r, FL_METRIC_page_table_bytes, "page tables");
 }
 
 int fl_cmd_run(int argc, char **argv)
@@ -292,7 +272,7 @@ int fl_cmd_run(int argc, char **argv)
 			  .workload.kernel = "fill" },
 	};
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
-	struct fl_cell_result result = { 0 };
+	struct fl_sample sample = { 0 };
 	struct fl_module module = { 0 };
 	struct fl_complaint why = { "" };
 	int err, status = FL_EXIT_USAGE;
@@ -301,39 +281,36 @@ int fl_cmd_run(int argc, char **argv)
 	err = check_options(&a, &why);
 	if (err)
 		goto complain;
-	err = a.module_path ? fl_module_load(a.module_path, &module, &why) :
-			      fl_module_named(a.strategy, &module, &why);
+	err = a.module_path ? fl_module_load(FL_MODULE_STRATEGY, a.module_path,
+					     &module, &why) :
+			      fl_module_named(FL_MODULE_STRATEGY, a.strategy,
+					      &module, &why);
 	if (err)
 		goto complain;
-	fl_tunables_defaults(module.strategy, values);
-	err = fl_tunables_set(module.strategy, a.settings, values, &why);
+	fl_tunables_defaults(&module.tunables, values);
+	err = fl_tunables_set(&module.tunables, a.settings, values, &why);
 	if (!err)
-		err = resolve_block(&a, module.strategy, values, &why);
+		err = resolve_block(&a, &module.tunables, values, &why);
 	if (!err)
 		err = resolve_lifetime(&a, &why);
 	if (err)
 		goto complain;
 	a.cell.module = &module;
 	a.cell.values = values;
-	err = fl_cell_run(&a.cell, &result, &why);
+	err = fl_cell_run(&a.cell, &sample, &why);
 	if (err)
 		goto complain;
-	if (a.json) {
-		json_dumpf(result.json, stdout, JSON_COMPACT |
-			   JSON_REAL_PRECISION(9));
-		putchar('\n');
-	} else {
-		print_human(&a, &module, &result);
-	}
-	status = result.status == FL_OK ? FL_EXIT_OK :
-		 result.status == FL_UNSUPPORTED ? FL_EXIT_UNSUPPORTED :
-						   FL_EXIT_FAILED;
-	fl_cell_result_free(&result);
-	fl_module_unload(&module);
-	return status;
+	if (a.json)
+		fl_sample_print_json(&sample);
+	else
+		print_human(&a, &module, &sample);
+	status = fl_sample_exit(&sample);
+	goto out;
 
 complain:
 	fprintf(stderr, "faultline: %s\n", *why.text ? why.text : strerror(-err));
+out:
+	fl_sample_end(&sample);
 	fl_module_unload(&module);
 	return status;
 }

@@ -14,6 +14,7 @@
 #define FL_EXIT_USAGE		2
 #define FL_EXIT_UNSUPPORTED	77
 
+int fl_cmd_bench(int argc, char **argv);
 int fl_cmd_campaign(int argc, char **argv);
 int fl_cmd_conform(int argc, char **argv);
 int fl_cmd_list(int argc, char **argv);

@@ -72,12 +72,13 @@ static void try_choices(struct fl_trial *t, const struct fl_tunable *k)
 
 static void try_tunable(struct fl_trial *t, size_t i)
 {
-	const struct fl_tunable *k = &t->s->tunables[i];
+	const struct fl_tunables all = fl_strategy_tunables(t->s);
+	const struct fl_tunable *k = &all.table[i];
 
 	if (!k->name || !*k->name || strpbrk(k->name, "=, \n"))
 		fl_trial_fail(t, "tunable %zu has no name that can be written as a setting",
 			      i);
-	if (fl_tunable_index(t->s, k->name) != (int)i)
+	if (fl_tunable_index(&all, k->name) != (int)i)
 		fl_trial_fail(t, "tunable %s is declared twice", k->name);
 	if (!k->unit || !one_line(k->help))
 		fl_trial_fail(t, "tunable %s lacks its unit or one line of help",

@@ -17,6 +17,8 @@ faultline_LDADD = $(HARNESS_LIBS)
 faultline_LDFLAGS =
 
 libharness_a_SOURCES = \
+	%D%/bench_run.c \
+	%D%/bench_run.h \
 	%D%/campaign.c \
 	%D%/campaign.h \
 	%D%/campaign_begin.c \
@@ -32,6 +34,7 @@ libharness_a_SOURCES = \
 	%D%/cell.h \
 	%D%/clock.c \
 	%D%/clock.h \
+	%D%/cmd_bench.c \
 	%D%/cmd_campaign.c \
 	%D%/cmd_conform.c \
 	%D%/cmd_list.c \
@@ -58,9 +61,14 @@ libharness_a_SOURCES = \
 	%D%/hist.h \
 	%D%/keyfile.c \
 	%D%/keyfile.h \
+	%D%/listing.c \
+	%D%/listing.h \
+	%D%/metrics.c \
 	%D%/metrics.h \
 	%D%/model.c \
 	%D%/model.h \
+	%D%/module_check.c \
+	%D%/module_check.h \
 	%D%/module_load.c \
 	%D%/module_load.h \
 	%D%/oracle.c \
@@ -69,11 +77,15 @@ libharness_a_SOURCES = \
 	%D%/plan.h \
 	%D%/progress.c \
 	%D%/progress.h \
+	%D%/sample.c \
+	%D%/sample.h \
 	%D%/table.c \
 	%D%/table.h \
 	%D%/trace.c \
 	%D%/trace.h \
 	%D%/trace_source.c \
 	%D%/trace_source.h \
+	%D%/tunables.c \
+	%D%/tunables.h \
 	%D%/workload.c \
 	%D%/workload.h

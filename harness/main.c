@@ -12,8 +12,9 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
-	{ "list", fl_cmd_list, "strategies, kernels and what this host supports" },
+	{ "list", fl_cmd_list, "strategies, kernels, benches and what this host supports" },
 	{ "run", fl_cmd_run, "measure one strategy on one workload" },
+	{ "bench", fl_cmd_bench, "measure what is no strategy: a system call, a fault, pages given back" },
 	{ "campaign", fl_cmd_campaign, "run a plan: many samples, randomised, resumable" },
 	{ "report", fl_cmd_report, "a campaign's results as table, plots and one HTML page" },
 	{ "conform", fl_cmd_conform, "test that a strategy keeps the contract" },

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <link.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/module_check.h"
 #include "harness/module_load.h"
 
 #ifndef FL_PKGLIBDIR
@@ -17,6 +17,36 @@
 #endif
 
 #define SUFFIX	".so"
+
+/* What sets one kind of module apart from another. */
+struct kind {
+	const char *word;		/* in complaints */
+	const char *symbol;		/* of its table */
+	const char *closing;		/* what defines the symbol */
+	const char *environment;	/* names the folders */
+	const char *installed;
+	const char *built[3];		/* seen from the command's folder */
+};
+
+/*
+ * Run from a build tree, the command is in TOP/.libs or TOP, and modules are in
+ * TOP/strategies/.libs or TOP/benches/.libs.
+ */
+static const struct kind kinds[] = {
+	[FL_MODULE_STRATEGY] = {
+		.word = "strategy", .symbol = FL_STRATEGY_SYMBOL,
+		.closing = "FL_STRATEGY",
+		.environment = "FAULTLINE_MODULES", .installed = FL_PKGLIBDIR,
+		.built = { "strategies/.libs", "../strategies/.libs" },
+	},
+	[FL_MODULE_BENCH] = {
+		.word = "bench", .symbol = FL_BENCH_SYMBOL,
+		.closing = "FL_BENCH",
+		.environment = "FAULTLINE_BENCHES",
+		.installed = FL_PKGLIBDIR "/benches",
+		.built = { "benches/.libs", "../benches/.libs" },
+	},
+};
 
 char *fl_module_stem(const char *path)
 {
@@ -28,111 +58,6 @@ char *fl_module_stem(const char *path)
 	if (n > strlen(SUFFIX) && !strcmp(name + n - strlen(SUFFIX), SUFFIX))
 		n -= strlen(SUFFIX);
 	return strndup(name, n);
-}
-
-/* What a table must have before anything in it is used; NULL when it has it. */
-static const char *missing_hook(const struct fl_strategy *s)
-{
-	if (!s->name || !s->summary || !s->trigger || !s->compiler)
-		return "name, summary, trigger or compiler";
-	if (!s->open || !s->close)
-		return "open or close";
-	if (!s->region_create || !s->region_reset || !s->region_destroy)
-		return "region_create, region_reset or region_destroy";
-	if (!s->object_new)
-		return "object_new";
-	if (!s->ranges || !s->geometry)
-		return "ranges or geometry";
-	if (!s->kernels || !s->nr_kernels)
-		return "kernels";
-	if (s->nr_tunables && !s->tunables)
-		return "tunables";
-	return NULL;
-}
-
-/* What is wrong with a tunable, or NULL. */
-static const char *bad_tunable(const struct fl_tunable *t)
-{
-	uint64_t nr = 0;
-
-	if (!t->name || !*t->name || !t->unit || !t->help)
-		return "lacks a name, unit or help";
-	switch (t->kind) {
-	case FL_TUNABLE_CHOICE:
-		while (t->choices && t->choices[nr])
-			nr++;
-		return t->def < nr ? NULL : "has a default beyond its choices";
-	case FL_TUNABLE_BYTES:
-	case FL_TUNABLE_COUNT:
-		return NULL;	/* ranges are conformance's to judge */
-	}
-	return "is of an unknown kind";
-}
-
-/* The tables inside the table. */
-static int check_inner(const char *path, const struct fl_strategy *s,
-		       struct fl_complaint *why)
-{
-	for (size_t i = 0; i < s->nr_tunables; i++) {
-		const char *wrong = bad_tunable(&s->tunables[i]);
-
-		if (wrong)
-			return fl_complain(why, -ENOEXEC,
-				"%s: tunable %zu %s: see struct fl_tunable",
-				path, i, wrong);
-	}
-	for (size_t i = 0; i < s->nr_kernels; i++) {
-		const struct fl_kernel *k = &s->kernels[i];
-
-		if (!k->name || !k->run || k->residence > FL_MEMORY ||
-		    k->mode > FL_ACCOUNT)
-			return fl_complain(why, -ENOEXEC,
-				"%s: kernel %zu is no kernel: include faultline/module.h and close the file with FL_STRATEGY()",
-				path, i);
-	}
-	return 0;
-}
-
-static int check_table(const char *path, const struct fl_strategy *s,
-		       struct fl_complaint *why)
-{
-	const char *lacks;
-	char *stem;
-	int err = 0;
-
-	if (s->magic != FL_MAGIC)
-		return fl_complain(why, -ENOEXEC,
-			"%s: %s has magic 0x%08x, not 0x%08x: this is no Faultline strategy; close the file with FL_STRATEGY()",
-			path, FL_STRATEGY_SYMBOL, s->magic, FL_MAGIC);
-	if (s->abi != FL_ABI_VERSION)
-		return fl_complain(why, -EPROTO,
-			"%s: built for ABI version %u, this faultline has %u: rebuild it against the installed headers",
-			path, s->abi, FL_ABI_VERSION);
-	if (s->table_bytes != sizeof(*s) ||
-	    s->kernel_bytes != sizeof(struct fl_kernel))
-		return fl_complain(why, -EPROTO,
-			"%s: its tables are %u and %u bytes, this faultline's %zu and %zu: rebuild it against the installed headers",
-			path, s->table_bytes, s->kernel_bytes, sizeof(*s),
-			sizeof(struct fl_kernel));
-	lacks = missing_hook(s);
-	if (lacks)
-		return fl_complain(why, -ENOEXEC,
-			"%s: the strategy table lacks %s, which is required: see strategies/skeleton.c",
-			path, lacks);
-	if (s->nr_tunables > FL_TUNABLES_MAX)
-		return fl_complain(why, -ENOEXEC,
-			"%s: declares %zu tunables, at most %d are possible",
-			path, s->nr_tunables, FL_TUNABLES_MAX);
-	err = check_inner(path, s, why);
-	if (err)
-		return err;
-	stem = fl_module_stem(path);
-	if (!stem || strcmp(stem, s->name))
-		err = fl_complain(why, -ENOEXEC,
-			"%s: calls itself \"%s\": name the file %s" SUFFIX " or the strategy \"%s\"",
-			path, s->name, s->name, stem ? stem : "?");
-	free(stem);
-	return err;
 }
 
 /*
@@ -173,8 +98,41 @@ static int check_whole(const char *path, off_t size, struct fl_complaint *why)
 	return 0;
 }
 
-int fl_module_load(const char *path, struct fl_module *module,
-		   struct fl_complaint *why)
+/* The table is in @symbols; anything that is not is another kind's. */
+static int find_table(const char *path, enum fl_module_kind kind,
+		      struct fl_module *m, struct fl_complaint *why)
+{
+	const struct kind *k = &kinds[kind];
+	const enum fl_module_kind other = kind == FL_MODULE_BENCH ?
+					  FL_MODULE_STRATEGY : FL_MODULE_BENCH;
+	const void *table = dlsym(m->handle, k->symbol);
+	int err;
+
+	if (!table && dlsym(m->handle, kinds[other].symbol))
+		return fl_complain(why, -ENOEXEC, "%s: is a %s, not a %s",
+				   path, kinds[other].word, k->word);
+	if (!table)
+		return fl_complain(why, -ENOEXEC,
+			"%s: exports no symbol %s: close the file with %s()",
+			path, k->symbol, k->closing);
+	if (kind == FL_MODULE_STRATEGY) {
+		err = fl_module_check_strategy(path, table, why);
+		if (err)
+			return err;
+		m->strategy = table;
+		m->tunables = fl_strategy_tunables(m->strategy);
+	} else {
+		err = fl_module_check_bench(path, table, why);
+		if (err)
+			return err;
+		m->bench = table;
+		m->tunables = fl_bench_tunables(m->bench);
+	}
+	return 0;
+}
+
+int fl_module_load(enum fl_module_kind kind, const char *path,
+		   struct fl_module *module, struct fl_complaint *why)
 {
 	struct fl_module m = { 0 };
 	struct stat st;
@@ -195,14 +153,7 @@ int fl_module_load(const char *path, struct fl_module *module,
 			"%s: not a loadable module: %s", path, dlerror());
 		goto free_path;
 	}
-	m.strategy = dlsym(m.handle, FL_STRATEGY_SYMBOL);
-	if (!m.strategy) {
-		err = fl_complain(why, -ENOEXEC,
-			"%s: exports no symbol %s: close the file with FL_STRATEGY()",
-			path, FL_STRATEGY_SYMBOL);
-		goto close_handle;
-	}
-	err = check_table(path, m.strategy, why);
+	err = find_table(path, kind, &m, why);
 	if (err)
 		goto close_handle;
 	*module = m;
@@ -223,16 +174,10 @@ void fl_module_unload(struct fl_module *module)
 	*module = (struct fl_module){ 0 };
 }
 
-/*
- * Where modules are when the user does not say.  Run from a build tree, the
- * command is in TOP/.libs or TOP, and the modules are in TOP/strategies/.libs.
- */
-static char *module_directories(void)
+/* Where modules are: where the user says, in the build tree, or installed. */
+static char *directories_of(const struct kind *kind)
 {
-	static const char *const places[] = {
-		"strategies/.libs", "../strategies/.libs",
-	};
-	const char *set = getenv("FAULTLINE_MODULES");
+	const char *set = getenv(kind->environment);
 	char self[PATH_MAX], *slash, *dir;
 	ssize_t n;
 
@@ -243,15 +188,15 @@ static char *module_directories(void)
 		self[n] = '\0';
 		slash = strrchr(self, '/');
 		*slash = '\0';
-		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-			if (asprintf(&dir, "%s/%s", self, places[i]) < 0)
+		for (size_t i = 0; kind->built[i]; i++) {
+			if (asprintf(&dir, "%s/%s", self, kind->built[i]) < 0)
 				return NULL;
 			if (!access(dir, R_OK | X_OK))
 				return dir;
 			free(dir);
 		}
 	}
-	return strdup(FL_PKGLIBDIR);
+	return strdup(kind->installed);
 }
 
 static int is_module(const struct dirent *entry)
@@ -262,9 +207,11 @@ static int is_module(const struct dirent *entry)
 	       !strcmp(entry->d_name + n - strlen(SUFFIX), SUFFIX);
 }
 
-int fl_modules_list(char ***out, struct fl_complaint *why)
+int fl_modules_list(enum fl_module_kind kind, char ***out,
+		    struct fl_complaint *why)
 {
-	char *directories = module_directories(), *rest = directories, *dir;
+	char *directories = directories_of(&kinds[kind]);
+	char *rest = directories, *dir;
 	char **paths = calloc(1, sizeof(*paths));
 	int nr = 0, err = 0;
 
@@ -276,8 +223,9 @@ int fl_modules_list(char ***out, struct fl_complaint *why)
 
 		if (n < 0) {
 			err = fl_complain(why, -errno,
-				"%s: %s: no strategy modules can be found there; set FAULTLINE_MODULES to their directory",
-				dir, strerror(errno));
+				"%s: %s: no %s modules can be found there; set %s to their directory",
+				dir, strerror(errno), kinds[kind].word,
+				kinds[kind].environment);
 			break;
 		}
 		for (int i = 0; i < n; i++) {
@@ -314,196 +262,34 @@ void fl_modules_list_free(char **paths)
 	free(paths);
 }
 
-int fl_module_named(const char *name, struct fl_module *module,
-		    struct fl_complaint *why)
+int fl_module_named(enum fl_module_kind kind, const char *name,
+		    struct fl_module *module, struct fl_complaint *why)
 {
 	char **paths, **stems;
 	const char *near;
 	int nr, err = -ENOENT;
 
 	if (strchr(name, '/'))
-		return fl_module_load(name, module, why);
-	nr = fl_modules_list(&paths, why);
+		return fl_module_load(kind, name, module, why);
+	nr = fl_modules_list(kind, &paths, why);
 	if (nr < 0)
 		return nr;
 	stems = calloc((size_t)nr + 1, sizeof(*stems));
 	for (int i = 0; stems && i < nr; i++) {
 		stems[i] = fl_module_stem(paths[i]);
 		if (err == -ENOENT && stems[i] && !strcmp(stems[i], name))
-			err = fl_module_load(paths[i], module, why);
+			err = fl_module_load(kind, paths[i], module,
+					     why);
 	}
 	if (err == -ENOENT && stems) {
 		near = fl_nearest(name, (const char *const *)stems);
 		fl_complain(why, err,
-			"unknown strategy \"%s\"%s%s%s; `faultline list` shows them all",
-			name, near ? ": did you mean \"" : "",
+			"unknown %s \"%s\"%s%s%s; `faultline list` shows them all",
+			kinds[kind].word, name, near ? ": did you mean \"" : "",
 			near ? near : "", near ? "\"?" : "");
 	}
 	fl_modules_list_free(stems);
 	fl_modules_list_free(paths);
-	return err;
-}
-
-int fl_parse_bytes(const char *text, uint64_t *bytes)
-{
-	static const char suffixes[] = "KMGT";
-	const char *suffix;
-	unsigned shift = 0;
-	uint64_t value;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno)
-		return -ERANGE;
-	if (*end) {
-		suffix = strchr(suffixes, *end >= 'a' ? *end - 32 : *end);
-		if (!suffix || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(suffix - suffixes + 1);
-	}
-	if (value > UINT64_MAX >> shift)
-		return -ERANGE;
-	*bytes = value << shift;
-	return 0;
-}
-
-void fl_format_bytes(uint64_t bytes, char *out, size_t out_bytes)
-{
-	static const char suffixes[] = "\0KMGT";
-	unsigned i = 0;
-
-	while (i < 4 && bytes && !(bytes & 1023)) {
-		bytes >>= 10;
-		i++;
-	}
-	snprintf(out, out_bytes, "%" PRIu64 "%.1s", bytes, &suffixes[i]);
-}
-
-int fl_tunable_index(const struct fl_strategy *strategy, const char *name)
-{
-	for (size_t i = 0; i < strategy->nr_tunables; i++)
-		if (!strcmp(strategy->tunables[i].name, name))
-			return (int)i;
-	return -1;
-}
-
-void fl_tunables_defaults(const struct fl_strategy *strategy, uint64_t *values)
-{
-	for (size_t i = 0; i < strategy->nr_tunables; i++)
-		values[i] = strategy->tunables[i].def;
-}
-
-void fl_tunable_format(const struct fl_tunable *tunable, uint64_t value,
-		       char *out, size_t out_bytes)
-{
-	switch (tunable->kind) {
-	case FL_TUNABLE_BYTES:
-		fl_format_bytes(value, out, out_bytes);
-		break;
-	case FL_TUNABLE_CHOICE:
-		snprintf(out, out_bytes, "%s", tunable->choices[value]);
-		break;
-	default:
-		snprintf(out, out_bytes, "%" PRIu64, value);
-	}
-}
-
-static int set_choice(const struct fl_strategy *s, const struct fl_tunable *t,
-		      const char *text, uint64_t *value,
-		      struct fl_complaint *why)
-{
-	char all[256] = "";
-
-	for (uint64_t i = 0; t->choices[i]; i++) {
-		if (!strcmp(t->choices[i], text)) {
-			*value = i;
-			return 0;
-		}
-		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
-			 i ? ", " : "", t->choices[i]);
-	}
-	return fl_complain(why, -EINVAL, "%s: %s=%s: must be one of %s",
-			   s->name, t->name, text, all);
-}
-
-static int set_number(const struct fl_strategy *s, const struct fl_tunable *t,
-		      const char *text, uint64_t *value,
-		      struct fl_complaint *why)
-{
-	char low[32], high[32];
-	uint64_t v;
-	int err = fl_parse_bytes(text, &v);
-
-	fl_tunable_format(t, t->min, low, sizeof(low));
-	fl_tunable_format(t, t->max, high, sizeof(high));
-	if (err == -EINVAL)
-		return fl_complain(why, err,
-			"%s: %s=%s: not a number; it is in %s, from %s to %s",
-			s->name, t->name, text, t->unit, low, high);
-	if (err || v < t->min || v > t->max)
-		return fl_complain(why, -EINVAL,
-			"%s: %s=%s: out of range, it must be from %s to %s%s%s",
-			s->name, t->name, text, low, high,
-			*t->unit ? " " : "", t->unit);
-	if (t->kind == FL_TUNABLE_BYTES && v % (size_t)sysconf(_SC_PAGESIZE))
-		return fl_complain(why, -EINVAL,
-			"%s: %s=%s: must be a multiple of the page size, %ld",
-			s->name, t->name, text, sysconf(_SC_PAGESIZE));
-	*value = v;
-	return 0;
-}
-
-static int set_one(const struct fl_strategy *s, char *setting, uint64_t *values,
-		   struct fl_complaint *why)
-{
-	const char *names[FL_TUNABLES_MAX + 1] = { NULL };
-	char *equals = strchr(setting, '=');
-	const char *near;
-	int i;
-
-	if (!equals)
-		return fl_complain(why, -EINVAL,
-			"%s: \"%s\" is no setting: write name=value", s->name,
-			setting);
-	*equals = '\0';
-	i = fl_tunable_index(s, setting);
-	if (i >= 0 && s->tunables[i].kind == FL_TUNABLE_CHOICE)
-		return set_choice(s, &s->tunables[i], equals + 1, &values[i],
-				  why);
-	if (i >= 0)
-		return set_number(s, &s->tunables[i], equals + 1, &values[i],
-				  why);
-	for (size_t k = 0; k < s->nr_tunables; k++)
-		names[k] = s->tunables[k].name;
-	near = fl_nearest(setting, names);
-	if (!s->nr_tunables)
-		return fl_complain(why, -EINVAL,
-			"%s: unknown tunable \"%s\": it has none", s->name,
-			setting);
-	return fl_complain(why, -EINVAL,
-		"%s: unknown tunable \"%s\"%s%s%s; `faultline list %s` shows its tunables",
-		s->name, setting, near ? ": did you mean \"" : "",
-		near ? near : "", near ? "\"?" : "", s->name);
-}
-
-int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
-		    uint64_t *values, struct fl_complaint *why)
-{
-	char *copy, *rest, *setting;
-	int err = 0;
-
-	if (!settings)
-		return 0;
-	rest = copy = strdup(settings);
-	if (!copy)
-		return -ENOMEM;
-	while (!err && (setting = strsep(&rest, ", ")))
-		if (*setting)
-			err = set_one(strategy, setting, values, why);
-	free(copy);
 	return err;
 }
 

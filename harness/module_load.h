@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * harness/module_load.h: strategy modules as files: find, check, load, set up.
+ * harness/module_load.h: modules as files: find, check, load.
  *
- * The harness never names a strategy.  A module is any file NAME.so in the
- * module directories, or a path given by the user, that exports
- * faultline_strategy with the right magic, ABI version and sizes.
+ * The harness names neither a strategy nor a bench.  A module is any file NAME.so
+ * in the directories of its kind, or a path given by the user, that exports
+ * faultline_strategy or faultline_bench with the right magic, ABI version and
+ * sizes.
  *
  * Context: cold, single-threaded.
  */
@@ -15,13 +16,16 @@
 
 #include "faultline/kernel.h"
 #include "harness/complain.h"
+#include "harness/tunables.h"
 
-#define FL_TUNABLES_MAX	32
+enum fl_module_kind { FL_MODULE_STRATEGY, FL_MODULE_BENCH };
 
 struct fl_module {
 	char *path;			/* of the file */
 	void *handle;
-	const struct fl_strategy *strategy;
+	const struct fl_strategy *strategy;	/* NULL if it is a bench */
+	const struct fl_bench *bench;		/* NULL if it is a strategy */
+	struct fl_tunables tunables;
 };
 
 /*
@@ -30,57 +34,33 @@ struct fl_module {
  * -ENOEXEC (not loadable, no symbol, wrong magic or kind), -EPROTO (built for
  * another ABI version).  Nothing stays loaded after a failure.
  */
-int fl_module_load(const char *path, struct fl_module *module,
-		   struct fl_complaint *why);
+int fl_module_load(enum fl_module_kind kind, const char *path,
+		   struct fl_module *module, struct fl_complaint *why);
 
 /*
- * fl_module_named: Load by strategy name, from the module directories, or by
+ * fl_module_named: Load by name, from the module directories, or by
  * path when @name has a slash.  For an unknown name the complaint suggests the
  * nearest one.
  */
-int fl_module_named(const char *name, struct fl_module *module,
-		    struct fl_complaint *why);
+int fl_module_named(enum fl_module_kind kind, const char *name,
+		    struct fl_module *module, struct fl_complaint *why);
 
 void fl_module_unload(struct fl_module *module);
 
 /*
  * fl_modules_list: Paths of all module files, sorted by name.  The directories
- * are those of FAULTLINE_MODULES (colon-separated) if it is set; else the build
- * tree's when the command runs from one; else the installed one.
+ * are those of FAULTLINE_MODULES, for benches FAULTLINE_BENCHES (colon-separated),
+ * if it is set; else the build tree's when the command runs from one; else the
+ * installed one.
  * @paths: out, NULL-terminated, caller frees with fl_modules_list_free.
  * Returns the number (>= 0) or -errno.
  */
-int fl_modules_list(char ***paths, struct fl_complaint *why);
+int fl_modules_list(enum fl_module_kind kind, char ***paths,
+		    struct fl_complaint *why);
 void fl_modules_list_free(char **paths);
 
-/* The strategy name a path stands for: its stem.  Caller frees. */
+/* The name a path stands for: its stem.  Caller frees. */
 char *fl_module_stem(const char *path);
-
-/*
- * fl_tunables_defaults, fl_tunables_set: Fill @values (FL_TUNABLES_MAX), then
- * change what @settings says: "name=value" separated by commas or spaces.
- * Sizes take K, M, G, T.  Returns 0 or -EINVAL with a complaint that names the
- * tunable, its range and the nearest known name.  @settings may be NULL.
- */
-void fl_tunables_defaults(const struct fl_strategy *strategy, uint64_t *values);
-int fl_tunables_set(const struct fl_strategy *strategy, const char *settings,
-		    uint64_t *values, struct fl_complaint *why);
-
-/* The index of the tunable called @name, or -1. */
-int fl_tunable_index(const struct fl_strategy *strategy, const char *name);
-
-/* Write one value as fl_tunables_set would read it: "64K", "16", "thread". */
-void fl_tunable_format(const struct fl_tunable *tunable, uint64_t value,
-		       char *out, size_t out_bytes);
-
-/*
- * fl_parse_bytes: "4096", "64K", "1M", "2G", "1T" (powers of 1,024).
- * Returns 0, -EINVAL (no number or unknown suffix) or -ERANGE.
- */
-int fl_parse_bytes(const char *text, uint64_t *bytes);
-
-/* The reverse, exact: "64K", "1M", "1536", at least 24 characters of room. */
-void fl_format_bytes(uint64_t bytes, char *out, size_t out_bytes);
 
 /* "register", "memory"; "timed", ...; "never", "branch", "extend", "redirect" */
 const char *fl_residence_name(enum fl_residence residence);

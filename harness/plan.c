@@ -361,7 +361,7 @@ static int load_arm(struct reader *r, const struct fl_section *s,
 					      strdup(strategy->value);
 	if (!path)
 		return no_memory(r);
-	err = fl_module_named(path, module, r->why);
+	err = fl_module_named(FL_MODULE_STRATEGY, path, module, r->why);
 	free(path);
 	if (err)
 		return wrong_because(r, strategy->line, "", err);
@@ -383,8 +383,8 @@ static int load_arm(struct reader *r, const struct fl_section *s,
 	/* With placeholders it can only be checked cell by cell. */
 	if (strchr(set->value, '{'))
 		return 0;
-	fl_tunables_defaults(module->strategy, values);
-	err = fl_tunables_set(module->strategy, set->value, values, r->why);
+	fl_tunables_defaults(&module->tunables, values);
+	err = fl_tunables_set(&module->tunables, set->value, values, r->why);
 	return err ? wrong_because(r, set->line, "", err) : 0;
 }
 
@@ -747,7 +747,8 @@ static int check_arm(struct reader *r, struct fl_plan *plan,
 		     struct fl_plan_cell *cell, uint32_t i)
 {
 	const struct fl_plan_arm *arm = &plan->arms[i];
-	const struct fl_strategy *s = r->modules[arm->of].strategy;
+	const struct fl_module *module = &r->modules[arm->of];
+	const struct fl_strategy *s = module->strategy;
 	const enum fl_mode mode = cell->account ? FL_ACCOUNT :
 		arm->role == FL_ROLE_PLANTED ? FL_PLANTED : FL_TIMED;
 	uint64_t values[FL_TUNABLES_MAX];
@@ -765,15 +766,17 @@ static int check_arm(struct reader *r, struct fl_plan *plan,
 		   &cell->settings[i]))
 		return r->err;
 	/* As `faultline run` does with --block. */
-	fl_tunables_defaults(s, values);
-	if (fl_tunable_index(s, "block") >= 0) {
+	fl_tunables_defaults(&module->tunables, values);
+	if (fl_tunable_index(&module->tunables, "block") >= 0) {
 		snprintf(block, sizeof(block), "block=%" PRIu64,
 			 cell->block_bytes);
-		err = fl_tunables_set(s, block, values, r->why);
+		err = fl_tunables_set(&module->tunables, block, values,
+				      r->why);
 		if (err)
 			return wrong_because(r, cell->line, where, err);
 	}
-	err = fl_tunables_set(s, cell->settings[i], values, r->why);
+	err = fl_tunables_set(&module->tunables, cell->settings[i], values,
+			      r->why);
 	return err ? wrong_because(r, r->set_lines[i], where, err) : 0;
 }
 

@@ -13,13 +13,15 @@ TEST_LOG_DRIVER = $(tap_driver)
 LOG_COMPILER = $(top_srcdir)/%D%/run-one $(TEST_SECONDS)
 TEST_LOG_COMPILER = $(LOG_COMPILER)
 
-# Absolute, because tests change folder.  FAULTLINE_MODULES and FAULTLINE_DATA
-# make sure that the command uses what is here, whatever the user's environment says.
+# Absolute, because tests change folder.  FAULTLINE_MODULES,
+# FAULTLINE_BENCHES and FAULTLINE_DATA make sure that the command uses what is
+# here, whatever the user's environment says.
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
 	builddir='$(abs_top_builddir)'; export builddir; \
 	CC='$(CC)'; export CC; \
 	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
+	FAULTLINE_BENCHES='$(abs_top_builddir)/benches/.libs'; export FAULTLINE_BENCHES; \
 	FAULTLINE_DATA='$(abs_top_srcdir)'; export FAULTLINE_DATA; \
 	TEST_MODULES='$(abs_top_builddir)/%D%/modules/.libs'; export TEST_MODULES; \
 	FAULTLINE='$(abs_top_builddir)/faultline'; export FAULTLINE; \

@@ -11,6 +11,7 @@
 #
 # make check sets, all absolute: srcdir, builddir (tops of the two trees),
 # FAULTLINE (the command), FAULTLINE_MODULES (the folder of the strategies),
+# FAULTLINE_BENCHES (the folder of the benches),
 # FAULTLINE_DATA (the folder that holds plots/ and experiments/),
 # TEST_MODULES (the folder of modules that only tests load) and CC.
 #

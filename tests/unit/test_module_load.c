@@ -66,6 +66,16 @@ static void write_file(const char *file, const void *bytes, size_t nr)
 	assert_int_equal(fclose(f), 0);
 }
 
+static int load(const char *path, struct fl_module *m, struct fl_complaint *why)
+{
+	return fl_module_load(FL_MODULE_STRATEGY, path, m, why);
+}
+
+static int named(const char *name, struct fl_module *m, struct fl_complaint *why)
+{
+	return fl_module_named(FL_MODULE_STRATEGY, name, m, why);
+}
+
 /* Loading @file must return @err, say @says and its path, and leave nothing. */
 static void refused(const char *file, int err, const char *says)
 {
@@ -74,7 +84,7 @@ static void refused(const char *file, int err, const char *says)
 	const char *path = in_scratch(file);
 	char *real = realpath(path, NULL);
 
-	assert_int_equal(fl_module_load(path, &m, &why), err);
+	assert_int_equal(load(path, &m, &why), err);
 	if (strncmp(why.text, path, strlen(path)) || !strstr(why.text, says))
 		fail_msg("\"%s\" does not begin with the path and say \"%s\"",
 			 why.text, says);
@@ -99,7 +109,7 @@ static void test_good(void **state)
 	char real[PATH_MAX];
 
 	(void)state;
-	assert_int_equal(fl_module_load(good, &m, &why), 0);
+	assert_int_equal(load(good, &m, &why), 0);
 	assert_string_equal(why.text, "");
 	assert_string_equal(m.strategy->name, "good");
 	assert_non_null(realpath(good, real));
@@ -107,7 +117,7 @@ static void test_good(void **state)
 	fl_module_unload(&m);
 	assert_null(m.strategy);
 	fl_module_unload(&m);
-	assert_int_equal(fl_module_load(good, &m, NULL), 0);
+	assert_int_equal(load(good, &m, NULL), 0);
 	fl_module_unload(&m);
 }
 
@@ -148,7 +158,7 @@ static void __attribute__((noreturn)) load_and_exit(const char *file)
 	setrlimit(RLIMIT_CORE, &no_core);
 	signal(SIGBUS, SIG_DFL);
 	signal(SIGSEGV, SIG_DFL);
-	err = fl_module_load(in_scratch(file), &m, &why);
+	err = load(in_scratch(file), &m, &why);
 	_exit(err == -ENOEXEC && strstr(why.text, file) ? 0 : 1);
 }
 
@@ -271,32 +281,32 @@ static void test_list(void **state)
 	snprintf(set, sizeof(set), "%s/first:%s/second", scratch, scratch);
 	setenv("FAULTLINE_MODULES", set, 1);
 
-	assert_int_equal(fl_modules_list(&paths, &why), 3);
+	assert_int_equal(fl_modules_list(FL_MODULE_STRATEGY, &paths, &why), 3);
 	assert_string_equal(paths[0], in_scratch("first/apple.so"));
 	assert_string_equal(paths[1], in_scratch("first/zebra.so"));
 	assert_string_equal(paths[2], in_scratch("second/melon.so"));
 	assert_null(paths[3]);
 	fl_modules_list_free(paths);
 
-	assert_int_equal(fl_module_named("zebra", &m, &why), 0);
+	assert_int_equal(named("zebra", &m, &why), 0);
 	assert_string_equal(m.strategy->name, "zebra");
 	fl_module_unload(&m);
-	assert_int_equal(fl_module_named(good, &m, &why), 0);
+	assert_int_equal(named(good, &m, &why), 0);
 	fl_module_unload(&m);
-	assert_int_equal(fl_module_named("zebar", &m, &why), -ENOENT);
+	assert_int_equal(named("zebar", &m, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "did you mean \"zebra\"?"));
-	assert_int_equal(fl_module_named("quite-another", &m, &why), -ENOENT);
+	assert_int_equal(named("quite-another", &m, &why), -ENOENT);
 	assert_null(strstr(why.text, "did you mean"));
-	assert_int_equal(fl_module_named("melon", &m, &why), -EPROTO);
-	assert_int_equal(fl_module_named("", &m, &why), -ENOENT);
+	assert_int_equal(named("melon", &m, &why), -EPROTO);
+	assert_int_equal(named("", &m, &why), -ENOENT);
 
 	setenv("FAULTLINE_MODULES", in_scratch("nowhere"), 1);
-	assert_int_equal(fl_modules_list(&paths, &why), -ENOENT);
+	assert_int_equal(fl_modules_list(FL_MODULE_STRATEGY, &paths, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "nowhere"));
 	assert_non_null(strstr(why.text, "FAULTLINE_MODULES"));
 	assert_int_equal(mkdir(in_scratch("bare"), 0700), 0);
 	setenv("FAULTLINE_MODULES", in_scratch("bare"), 1);
-	assert_int_equal(fl_modules_list(&paths, &why), 0);
+	assert_int_equal(fl_modules_list(FL_MODULE_STRATEGY, &paths, &why), 0);
 	assert_null(paths[0]);
 	fl_modules_list_free(paths);
 }
@@ -369,8 +379,8 @@ static void set(const char *settings, uint64_t block, uint64_t step,
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
 	struct fl_complaint why = { "" };
 
-	fl_tunables_defaults(module.strategy, values);
-	if (fl_tunables_set(module.strategy, settings, values, &why))
+	fl_tunables_defaults(&module.tunables, values);
+	if (fl_tunables_set(&module.tunables, settings, values, &why))
 		fail_msg("%s: %s", settings, why.text);
 	assert_true(values[0] == block);
 	assert_true(values[1] == step);
@@ -397,8 +407,8 @@ static void refused_setting(const char *settings, const char *says)
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
 	struct fl_complaint why = { "" };
 
-	fl_tunables_defaults(module.strategy, values);
-	assert_int_equal(fl_tunables_set(module.strategy, settings, values,
+	fl_tunables_defaults(&module.tunables, values);
+	assert_int_equal(fl_tunables_set(&module.tunables, settings, values,
 					 &why), -EINVAL);
 	if (strncmp(why.text, "good: ", 6) || !strstr(why.text, says))
 		fail_msg("%s: \"%s\" does not name the strategy and say \"%s\"",
@@ -439,8 +449,8 @@ static void test_no_tunables(void **state)
 
 	(void)state;
 	build("table", "plain.so", "plain", "-DNR_TUNABLES=0");
-	assert_int_equal(fl_module_load(in_scratch("plain.so"), &m, &why), 0);
-	assert_int_equal(fl_tunables_set(m.strategy, "block=4K", values, &why),
+	assert_int_equal(load(in_scratch("plain.so"), &m, &why), 0);
+	assert_int_equal(fl_tunables_set(&m.tunables, "block=4K", values, &why),
 			 -EINVAL);
 	assert_non_null(strstr(why.text, "it has none"));
 	fl_module_unload(&m);
@@ -457,19 +467,19 @@ static void test_tunable_format(void **state)
 		{ "step", 64, "64" }, { "step", 1024, "1024" },
 		{ "return", 0, "signal" }, { "return", 1, "user" },
 	};
-	const struct fl_strategy *s = module.strategy;
+	const struct fl_tunables *of = &module.tunables;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const int at = fl_tunable_index(s, cases[i].name);
+		const int at = fl_tunable_index(of, cases[i].name);
 		char text[32];
 
 		assert_in_range(at, 0, 2);
-		fl_tunable_format(&s->tunables[at], cases[i].value, text,
+		fl_tunable_format(&of->table[at], cases[i].value, text,
 				  sizeof(text));
 		assert_string_equal(text, cases[i].text);
 	}
-	assert_int_equal(fl_tunable_index(s, "blok"), -1);
+	assert_int_equal(fl_tunable_index(of, "blok"), -1);
 }
 
 static void test_kernel_find(void **state)
@@ -499,7 +509,7 @@ static int set_up(void **state)
 		return -1;
 	build("table", "good.so", "good", "");
 	snprintf(good, sizeof(good), "%s/good.so", scratch);
-	if (fl_module_load(good, &module, &why)) {
+	if (load(good, &module, &why)) {
 		fprintf(stderr, "%s\n", why.text);
 		return -1;
 	}
