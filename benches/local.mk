@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: MIT
 #
 # A bench is one file here and one line in this list, as a strategy is in its
-# folder; what is said there about flags holds here too.
+# folder; what is said there about flags holds here too.  One that is more than a
+# file names its sources below.
 
 benchdir = $(pkglibdir)/benches
 
+bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/syscall.la
+
+%C%_fault_la_SOURCES = \
+	%D%/companion.c \
+	%D%/companion.h \
+	%D%/fault.c \
+	%D%/fault_kernel.c \
+	%D%/fault_rig.c \
+	%D%/fault_rig.h \
+	%D%/fault_segv.c \
+	%D%/fault_uffd.c
 
 $(bench_LTLIBRARIES): libfaultline.la

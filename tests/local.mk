@@ -42,6 +42,7 @@ unit_tests = \
 	%D%/unit/test_counters \
 	%D%/unit/test_digest \
 	%D%/unit/test_fault \
+	%D%/unit/test_fault_rig \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
@@ -66,6 +67,15 @@ else
 TESTS += %D%/unit/no-cmocka.test
 endif
 
+# What benches are made of, beside what the library offers.
+%C%_unit_test_fault_rig_SOURCES = \
+	%D%/unit/test_fault_rig.c \
+	benches/fault_kernel.c \
+	benches/fault_rig.c \
+	benches/fault_segv.c
+# Objects of its own: those of modules are libtool's.
+%C%_unit_test_fault_rig_CFLAGS = $(AM_CFLAGS)
+
 # Modules that only tests load, outside the folder where the command looks.
 # libtool makes a shared object only of what has an -rpath to be installed to.
 test_module_ldflags = $(AM_LDFLAGS) -rpath /nowhere
@@ -77,6 +87,7 @@ check_LTLIBRARIES += %D%/modules/skeleton.la
 script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
+	%D%/benches/fault.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \
 	%D%/build/one-line.test \

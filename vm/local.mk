@@ -10,12 +10,9 @@ libfaultline_la_SOURCES = \
 	%D%/census.c \
 	%D%/chains.c \
 	%D%/fault.c \
-	%D%/fault_entry.S \
-	%D%/fault_resume.c \
 	%D%/giveback.c \
 	%D%/guard.c \
 	%D%/place.c \
-	%D%/private_fault_resume.h \
 	%D%/reserve.c \
 	%D%/spans.c \
 	%D%/uffd.c
@@ -34,7 +31,6 @@ vminclude_HEADERS = \
 	%D%/census.h \
 	%D%/chains.h \
 	%D%/fault.h \
-	%D%/fault_resume.h \
 	%D%/giveback.h \
 	%D%/guard.h \
 	%D%/place.h \

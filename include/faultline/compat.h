@@ -58,6 +58,7 @@ struct uffdio_poison {
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE	(1 << 16)
 #define _UFFDIO_MOVE		0x05
+#define UFFDIO_MOVE_MODE_DONTWAKE	((uint64_t)1 << 0)
 struct uffdio_move {
 	uint64_t dst;
 	uint64_t src;
@@ -71,17 +72,6 @@ struct uffdio_move {
 /* Linux 6.1 has /dev/userfaultfd, but its header not everywhere the ioctl. */
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW	_IO(0xAA, 0x00)
-#endif
-
-/* Linux 6.6: shadow stacks of programs; arch_prctl(2). */
-#ifndef ARCH_SHSTK_STATUS
-#define ARCH_SHSTK_STATUS	0x5005
-#define ARCH_SHSTK_SHSTK	(1ULL << 0)
-#endif
-
-/* Linux 4.7: an alternate stack that is disarmed while it is in use. */
-#ifndef SS_AUTODISARM
-#define SS_AUTODISARM		(1U << 31)
 #endif
 
 /* Linux 6.7: ask the page tables which pages of a range are what. */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * benches/fault_rig.h: the mechanisms of the bench `fault`, and what they share.
+ *
+ * Vocabulary: a "mechanism" is one way to have a store fault and go on; its
+ * "answer" is what becomes of the store.  A "rig" is a range of addresses set up
+ * for one mechanism.  A "round" arms the rig, untimed, and then makes it fault so
+ * many times, each time with the fault site of faultline/site.h: bump-down, as in
+ * the strategies.  The "landing" is where a redirected store ends up.
+ *
+ * To add a mechanism: its line in MECHANISMS, its struct in one of the
+ * fault_*.c files.
+ *
+ * Context: cold, except resolve(), which runs in a signal handler or on a service
+ * thread while the faulting thread waits.
+ */
+#ifndef FL_BENCHES_FAULT_RIG_H
+#define FL_BENCHES_FAULT_RIG_H
+
+#include "faultline/bench.h"
+#include "vm/census.h"
+#include "vm/fault.h"
+#include "vm/reserve.h"
+#include "vm/uffd.h"
+
+enum { MECHANISM, DELIVERY, CPU, THREADS };
+enum { DELIVERY_SIGBUS, DELIVERY_THREAD };
+enum { CPU_SAME, CPU_OTHER, CPU_AWAKE };
+
+#define MECHANISMS(X)							\
+	X(demand_zero)							\
+	X(first_touch)							\
+	X(grows_down)							\
+	X(wp_async)							\
+	X(redirect_prot_none)						\
+	X(redirect_guard)						\
+	X(redirect_uffd)						\
+	X(extend_mprotect)						\
+	X(extend_resident)						\
+	X(extend_guard)							\
+	X(extend_copy)							\
+	X(extend_zeropage)						\
+	X(extend_move)							\
+	X(extend_continue)						\
+	X(extend_unprotect)
+
+/* Faults of a round at most; each is in a page of its own, unless redirected. */
+#define ROUND_FAULTS	512u
+
+/* Bytes of the object that each fault allocates. */
+#define OBJECT_BYTES	16u
+
+enum answer {
+	ANSWER_KERNEL,		/* no handler: the kernel resolves it by itself */
+	ANSWER_REDIRECT,	/* the store goes elsewhere, no page is mapped */
+	ANSWER_EXTEND,		/* the page is made usable, the store is repeated */
+};
+
+struct rig;
+
+struct mechanism {
+	enum answer answer;
+	bool uffd;		/* by userfaultfd: delivery has a meaning */
+	uint64_t features;	/* UFFD_FEATURE_* beyond what delivery needs */
+
+	/* Set up base, bytes, top, stride, pool.  0 or -errno. */
+	int (*open)(struct rig *rig);
+	/* O: The next @nr faults are going to be faults.  0 or -errno. */
+	int (*arm)(struct rig *rig, size_t nr);
+	/* ANSWER_EXTEND: Make @page usable.  0 or -errno. */
+	int (*resolve)(struct rig *rig, char *page);
+};
+
+struct rig {
+	const struct mechanism *mechanism;
+	const struct fl_bench_args *args;
+	char *base;		/* where the faults are */
+	size_t bytes;
+	char *top;		/* bump of a round's first fault, ... */
+	size_t stride;		/* ... and how far below it the next one is */
+	char *pool;		/* pages or contents that resolve() takes from */
+	size_t pool_bytes;
+	char *landing;		/* top of a page that is always there */
+	uint64_t nr_faults_max;	/* in all rounds together */
+	size_t nr_armed;	/* for the mechanism's arm() to keep */
+
+	/* Kept up by handler and service thread, while the program waits. */
+	volatile uint64_t nr_signals, nr_served;
+	volatile int error;	/* first -errno of resolve() */
+
+	struct fl_sites sites;
+	struct fl_fault_range watched;
+	struct fl_uffd uffd;
+	struct fl_uffd_service service;
+	struct fl_census census;
+	bool serves, watches;
+};
+
+#define DECLARE(name) extern const struct mechanism fault_##name;
+MECHANISMS(DECLARE)
+#undef DECLARE
+
+/*
+ * rig_uffd: Open the userfaultfd that the rig's mechanism and delivery need.
+ * rig_uffd_range: Register [base, base + bytes) with it, @mode one of
+ * UFFDIO_REGISTER_MODE_*.  0 or -errno.
+ */
+int rig_uffd(struct rig *rig);
+int rig_uffd_range(struct rig *rig, char *base, size_t bytes, uint64_t mode);
+
+/* Is the fault resolved by a service thread? */
+bool rig_is_threaded(const struct mechanism *mechanism, const uint64_t *values);
+
+/* rig_range: Reserve @nr pages that are to fault one after the other. */
+int rig_range(struct rig *rig, uint64_t nr, enum fl_access access);
+
+/* rig_fill: Have every page of [base, base + bytes) resident. */
+void rig_fill(char *base, size_t bytes);
+
+/* rig_open: mechanism, args and nr_faults_max are set, the rest is zero. */
+int rig_open(struct rig *rig);
+void rig_close(struct rig *rig);
+
+/* What rounds have caused, and by whom it was answered. */
+struct tally {
+	uint64_t ticks, signals, served, kernel;
+};
+
+/*
+ * rig_rounds: Fault @nr times, in one stretch or one by one into the latency sink;
+ * adds to @sum.  Returns 0 or -errno with a reason: what was expected, and what was
+ * seen instead.
+ */
+int rig_rounds(struct rig *rig, uint64_t nr, bool singly, struct tally *sum,
+	       char *reason, size_t reason_bytes);
+
+/* rig_say: Write the reason; returns -EIO. */
+int rig_say(char *reason, size_t reason_bytes, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults by userfaultfd, delivered as SIGBUS to the faulting thread, or as an
+ * event to a service thread while the faulting one sleeps.
+ *
+ *  redirect_uffd    the page stays missing, and the store goes elsewhere.  In a
+ *                   thread: it declines, and the faulting thread gets a signal at
+ *                   its store, which is redirected from there
+ *  extend_copy      UFFDIO_COPY of a page of zeros
+ *  extend_zeropage  UFFDIO_ZEROPAGE: the shared zero page, so that the repeated
+ *                   store takes a fault of the kernel's as well
+ *  extend_move      UFFDIO_MOVE of a page from a pool (Linux 6.8)
+ *  extend_continue  minor fault of shared memory: the page is in the page cache,
+ *                   UFFDIO_CONTINUE maps it
+ *  extend_unprotect the page is there, write-protected; UFFDIO_WRITEPROTECT
+ *
+ * As in vm/uffd.h, no operation wakes who waits: the service does, afterwards.
+ */
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "benches/fault_rig.h"
+#include "faultline/compat.h"
+#include "vm/giveback.h"
+
+static int give_back(struct rig *rig, size_t nr)
+{
+	(void)nr;
+	return fl_giveback_one(rig->base, rig->bytes, FL_GIVE_DONTNEED);
+}
+
+/* A range whose missing pages fault, and a pool of as many pages. */
+static int missing_open(struct rig *rig)
+{
+	int err = rig_range(rig, ROUND_FAULTS, FL_OPEN);
+
+	if (!err)
+		err = fl_reserve(rig->bytes, FL_OPEN, &rig->pool);
+	if (err)
+		return err;
+	rig->pool_bytes = rig->bytes;
+	rig_fill(rig->pool, rig->pool_bytes);
+	err = rig_uffd(rig);
+	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
+					  UFFDIO_REGISTER_MODE_MISSING);
+}
+
+static int redirect_uffd_open(struct rig *rig)
+{
+	int err = rig_range(rig, FL_GUARD_BYTES / fl_page_bytes() + 1, FL_OPEN);
+
+	if (!err)
+		err = rig_uffd(rig);
+	if (err)
+		return err;
+	rig->top = rig->base + FL_GUARD_BYTES;
+	rig->stride = 0;
+	return rig_uffd_range(rig, rig->base, FL_GUARD_BYTES,
+			      UFFDIO_REGISTER_MODE_MISSING);
+}
+
+const struct mechanism fault_redirect_uffd = {
+	.answer = ANSWER_REDIRECT,
+	.uffd = true,
+	.open = redirect_uffd_open,
+};
+
+static int copy_page(struct rig *rig, char *page)
+{
+	return fl_uffd_copy(&rig->uffd, page, rig->pool, fl_page_bytes());
+}
+
+const struct mechanism fault_extend_copy = {
+	.answer = ANSWER_EXTEND,
+	.uffd = true,
+	.open = missing_open,
+	.arm = give_back,
+	.resolve = copy_page,
+};
+
+static int map_zeros(struct rig *rig, char *page)
+{
+	return fl_uffd_zero(&rig->uffd, page, fl_page_bytes());
+}
+
+const struct mechanism fault_extend_zeropage = {
+	.answer = ANSWER_EXTEND,
+	.uffd = true,
+	.open = missing_open,
+	.arm = give_back,
+	.resolve = map_zeros,
+};
+
+/* Both ends of a move belong to one userfaultfd, or it is refused. */
+static int move_open(struct rig *rig)
+{
+	int err = missing_open(rig);
+
+	return err ? err : rig_uffd_range(rig, rig->pool, rig->pool_bytes,
+					  UFFDIO_REGISTER_MODE_MISSING);
+}
+
+static int move(struct rig *rig, char *to, char *from, size_t bytes)
+{
+	struct uffdio_move move;
+
+	do {
+		move = (struct uffdio_move){
+			.dst = (uintptr_t)to, .src = (uintptr_t)from,
+			.len = bytes, .mode = UFFDIO_MOVE_MODE_DONTWAKE,
+		};
+		if (!ioctl(rig->uffd.fd, UFFDIO_MOVE, &move))
+			return 0;
+		if (move.move > 0) {
+			to += move.move;
+			from += move.move;
+			bytes -= (size_t)move.move;
+		}
+	} while (errno == EAGAIN);
+	return -errno;
+}
+
+/* Where the last round left them, the first @armed pages from the top. */
+static int refill_pool(struct rig *rig, size_t nr)
+{
+	const size_t bytes = rig->nr_armed * rig->stride;
+	int err = bytes ? move(rig, rig->pool + rig->pool_bytes - bytes,
+			       rig->top - bytes, bytes) : 0;
+
+	rig->nr_armed = nr;
+	return err;
+}
+
+static int move_page(struct rig *rig, char *page)
+{
+	return move(rig, page, rig->pool + (page - rig->base), fl_page_bytes());
+}
+
+const struct mechanism fault_extend_move = {
+	.answer = ANSWER_EXTEND,
+	.uffd = true,
+	.features = UFFD_FEATURE_MOVE,
+	.open = move_open,
+	.arm = refill_pool,
+	.resolve = move_page,
+};
+
+/* Two mappings of one file in memory: one is filled, the other faults. */
+static int continue_open(struct rig *rig)
+{
+	int err = rig_range(rig, ROUND_FAULTS, FL_CLOSED);
+	int fd;
+
+	if (err)
+		return err;
+	fd = memfd_create("faultline-bench", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)rig->bytes) ||
+	    mmap(rig->base, rig->bytes, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		err = -errno;
+	if (!err) {
+		rig->pool = mmap(NULL, rig->bytes, PROT_READ | PROT_WRITE,
+				 MAP_SHARED, fd, 0);
+		if (rig->pool == MAP_FAILED) {
+			rig->pool = NULL;
+			err = -errno;
+		}
+	}
+	close(fd);
+	if (err)
+		return err;
+	rig->pool_bytes = rig->bytes;
+	rig_fill(rig->pool, rig->pool_bytes);
+	err = rig_uffd(rig);
+	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
+					  UFFDIO_REGISTER_MODE_MINOR);
+}
+
+static int map_cached(struct rig *rig, char *page)
+{
+	struct uffdio_continue cont = {
+		.range = { .start = (uintptr_t)page, .len = fl_page_bytes() },
+		.mode = UFFDIO_CONTINUE_MODE_DONTWAKE,
+	};
+
+	return ioctl(rig->uffd.fd, UFFDIO_CONTINUE, &cont) ? -errno : 0;
+}
+
+const struct mechanism fault_extend_continue = {
+	.answer = ANSWER_EXTEND,
+	.uffd = true,
+	.features = UFFD_FEATURE_MINOR_SHMEM,
+	.open = continue_open,
+	.arm = give_back,
+	.resolve = map_cached,
+};
+
+static int protect(struct rig *rig, char *base, size_t bytes, uint64_t mode)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = (uintptr_t)base, .len = bytes },
+		.mode = mode,
+	};
+
+	return ioctl(rig->uffd.fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
+}
+
+static int protected_open(struct rig *rig)
+{
+	int err = rig_range(rig, ROUND_FAULTS, FL_OPEN);
+
+	if (err)
+		return err;
+	rig_fill(rig->base, rig->bytes);
+	err = rig_uffd(rig);
+	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
+					  UFFDIO_REGISTER_MODE_WP);
+}
+
+static int protect_all(struct rig *rig, size_t nr)
+{
+	(void)nr;
+	return protect(rig, rig->base, rig->bytes, UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
+static int unprotect_page(struct rig *rig, char *page)
+{
+	return protect(rig, page, fl_page_bytes(),
+		       UFFDIO_WRITEPROTECT_MODE_DONTWAKE);
+}
+
+const struct mechanism fault_extend_unprotect = {
+	.answer = ANSWER_EXTEND,
+	.uffd = true,
+	.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	.open = protected_open,
+	.arm = protect_all,
+	.resolve = unprotect_page,
+};
+
+/* Here, because it shares all but who resolves with extend_unprotect. */
+const struct mechanism fault_wp_async = {
+	.answer = ANSWER_KERNEL,
+	.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_ASYNC,
+	.open = protected_open,
+	.arm = protect_all,
+};
