@@ -44,6 +44,7 @@ unit_tests = \
 	%D%/unit/test_fault \
 	%D%/unit/test_fault_rig \
 	%D%/unit/test_fingerprint \
+	%D%/unit/test_fork \
 	%D%/unit/test_giveback \
 	%D%/unit/test_hist \
 	%D%/unit/test_model \

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "vm/fault.h"
+#include "vm/fork.h"
 #include "vm/reserve.h"
 
 static struct slot {
@@ -25,6 +26,8 @@ static struct slot {
 static size_t nr_slots;		/* in use, holes included */
 static size_t nr_watched;
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
+static int slots_error;		/* of fl_fork_watch */
 
 /*
  * si_code of fl_fault_raise: a thread may send another a code of its own below
@@ -266,12 +269,54 @@ static void restore(void)
 	}
 }
 
+/* A child must not get the lock from a thread that it does not have. */
+static void lock_for_fork(void *owner)
+{
+	(void)owner;
+	pthread_mutex_lock(&slots_lock);
+}
+
+static void unlock_after_fork(void *owner)
+{
+	(void)owner;
+	pthread_mutex_unlock(&slots_lock);
+}
+
+static void watch_forks(void)
+{
+	static struct fl_fork_hook hook = {
+		.before = lock_for_fork, .parent = unlock_after_fork,
+		.child = unlock_after_fork,
+	};
+
+	slots_error = fl_fork_watch(&hook);
+}
+
+/* Whoever forks from a signal handler needs the lock, too. */
+static void lock_slots(sigset_t *saved)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+	pthread_mutex_lock(&slots_lock);
+}
+
+static void unlock_slots(const sigset_t *saved)
+{
+	pthread_mutex_unlock(&slots_lock);
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
 int fl_fault_watch(const struct fl_fault_range *range)
 {
+	sigset_t saved;
 	size_t hole;
-	int err = 0;
+	int err;
 
-	pthread_mutex_lock(&slots_lock);
+	pthread_once(&slots_once, watch_forks);
+	err = slots_error;
+	lock_slots(&saved);
 	hole = nr_slots;
 	for (size_t i = nr_slots; i-- > 0;) {
 		const struct fl_fault_range *r = &slots[i].range;
@@ -292,15 +337,16 @@ int fl_fault_watch(const struct fl_fault_range *range)
 			__atomic_store_n(&nr_slots, hole + 1, __ATOMIC_RELEASE);
 		nr_watched++;
 	}
-	pthread_mutex_unlock(&slots_lock);
+	unlock_slots(&saved);
 	return err;
 }
 
 void fl_fault_unwatch(const struct fl_fault_range *range)
 {
 	const struct fl_fault_range none = { 0 };
+	sigset_t saved;
 
-	pthread_mutex_lock(&slots_lock);
+	lock_slots(&saved);
 	for (size_t i = 0; i < nr_slots; i++) {
 		if (slots[i].caller != range)
 			continue;
@@ -309,7 +355,7 @@ void fl_fault_unwatch(const struct fl_fault_range *range)
 			restore();
 		break;
 	}
-	pthread_mutex_unlock(&slots_lock);
+	unlock_slots(&saved);
 }
 
 static int compare_sites(const void *a, const void *b)

@@ -10,6 +10,7 @@ libfaultline_la_SOURCES = \
 	%D%/census.c \
 	%D%/chains.c \
 	%D%/fault.c \
+	%D%/fork.c \
 	%D%/giveback.c \
 	%D%/guard.c \
 	%D%/place.c \
@@ -31,6 +32,7 @@ vminclude_HEADERS = \
 	%D%/census.h \
 	%D%/chains.h \
 	%D%/fault.h \
+	%D%/fork.h \
 	%D%/giveback.h \
 	%D%/guard.h \
 	%D%/place.h \
