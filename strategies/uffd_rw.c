@@ -14,10 +14,12 @@
  * sends a declared site to the sink.  All that is in vm/spans.h; what mapping
  * means, and who does it, is here.
  */
+#include <errno.h>
 #include <linux/userfaultfd.h>
 
 #include "faultline/site.h"
 #include "faultline/strategy.h"
+#include "vm/fork.h"
 #include "vm/giveback.h"
 #include "vm/place.h"
 #include "vm/spans.h"
@@ -83,6 +85,7 @@ struct heap {
 	struct fl_uffd_service service;
 	char *zeros;		/* what UFFDIO_COPY copies */
 	bool zeropage, thread;
+	struct fl_fork_hook fork;
 };
 
 fl_behind_fault
@@ -179,10 +182,21 @@ static int uffd_rw_probe(const uint64_t *values, char *reason,
 	return 0;
 }
 
+/* The descriptor is the parent's: while it is open, the parent's stays alive. */
+static void uffd_rw_forked(void *owner)
+{
+	struct heap *heap = owner;
+
+	fl_uffd_close(&heap->uffd);
+	heap->thread = false;
+	fl_spans_freeze(&heap->spans, -EOWNERDEAD);
+}
+
 static void uffd_rw_close(struct fl_heap *pub)
 {
 	struct heap *heap = (struct heap *)pub;
 
+	fl_fork_unwatch(&heap->fork);
 	if (heap->thread)
 		fl_uffd_stop(&heap->service);
 	fl_uffd_close(&heap->uffd);
@@ -248,6 +262,10 @@ static int uffd_rw_open(const struct fl_open_args *args, struct fl_heap **out)
 		err = register_spans(heap);
 	if (!err && args->values[HANDLER] == HANDLER_THREAD)
 		err = serve(heap, args);
+	heap->fork.child = uffd_rw_forked;
+	heap->fork.owner = heap;
+	if (!err)
+		err = fl_fork_watch(&heap->fork);
 	if (err)
 		uffd_rw_close(pub);
 	else

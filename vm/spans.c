@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "vm/giveback.h"
 #include "vm/spans.h"
 
 int fl_spans_open(const struct fl_open_args *args,
@@ -65,9 +66,10 @@ bool fl_spans_extend(struct fl_spans *spans, char *address)
 static char *exhausted(struct fl_span_region *region)
 {
 	struct fl_blocks *blocks = &region->heap->blocks;
+	const int refusal = region->heap->refusal;
 
 	blocks->pub.events.nr_sinks++;
-	region->pub.error = -ENOMEM;
+	region->pub.error = refusal ? refusal : -ENOMEM;
 	return fl_block_top(blocks->sink);
 }
 
@@ -108,9 +110,12 @@ struct fl_cursor fl_spans_large(struct fl_region *pub, struct fl_cursor cursor,
 int fl_spans_region_create(struct fl_heap *heap, struct fl_region **out)
 {
 	struct fl_spans *spans = (struct fl_spans *)heap;
-	struct fl_span_region *region = fl_record_take(&spans->blocks);
+	struct fl_span_region *region;
 	char *top;
 
+	if (spans->refusal)
+		return spans->refusal;
+	region = fl_record_take(&spans->blocks);
 	if (!region)
 		return -ENOMEM;
 	region->span = fl_blocks_take(&spans->blocks, 1, &region->pub);
@@ -159,6 +164,57 @@ void fl_spans_region_destroy(struct fl_region *pub)
 	region->span->state = (uint32_t)(bytes / fl_page_bytes());
 	fl_blocks_give(blocks, region->span);
 	fl_record_give(blocks, region);
+}
+
+/* What a frozen heap opens, and how it closes. */
+static int refuse_pages(struct fl_spans *spans, char *base, size_t bytes)
+{
+	(void)base;
+	(void)bytes;
+	return spans->refusal;
+}
+
+static int drop_pages(struct fl_spans *spans, char *base, size_t bytes)
+{
+	(void)spans;
+	fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
+	return fl_protect(base, bytes, FL_CLOSED);
+}
+
+static char *frontier_of(const struct fl_block *span)
+{
+	if (span->owner)
+		return ((const struct fl_span_region *)span->owner)->frontier;
+	return fl_block_top(span) - span->state * fl_page_bytes();
+}
+
+void fl_spans_freeze(struct fl_spans *spans, int err)
+{
+	const struct fl_blocks *b = &spans->blocks;
+	char *const first = fl_block_top(b->sink);
+	char *const fresh = b->base + b->next_slot * b->stride_bytes;
+	char *const end = b->base + b->bytes;
+	int failed = 0;
+
+	spans->refusal = err;
+	spans->open_pages = refuse_pages;
+	spans->return_pages = drop_pages;
+	if (spans->close_pages)
+		spans->close_pages = drop_pages;
+	if (fresh < end)
+		failed = fl_protect(fresh, (size_t)(end - fresh), FL_CLOSED);
+	for (uint64_t i = 0; i < b->next_slot && !failed; i++) {
+		const struct fl_block *span = &b->directory[i];
+
+		if (!span->base || span == b->sink)
+			continue;
+		if (frontier_of(span) > span->base)
+			failed = fl_protect(span->base, (size_t)
+					    (frontier_of(span) - span->base),
+					    FL_CLOSED);
+	}
+	if (failed)
+		fl_protect(first, (size_t)(end - first), FL_CLOSED);
 }
 
 uint64_t fl_spans_trim(struct fl_heap *heap)

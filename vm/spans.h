@@ -36,6 +36,7 @@ struct fl_spans {
 	uint64_t step_bytes, step_bytes_max;
 	bool doubling;
 	uint64_t limit_bytes, open_bytes;
+	int refusal;		/* -errno since fl_spans_freeze, or 0 */
 };
 
 /* The region struct of such a strategy. */
@@ -83,6 +84,19 @@ struct fl_cursor fl_spans_large(struct fl_region *region,
 int fl_spans_region_create(struct fl_heap *heap, struct fl_region **region);
 void fl_spans_region_reset(struct fl_region *region);
 void fl_spans_region_destroy(struct fl_region *region);
+
+/*
+ * fl_spans_freeze: Nothing is opened any more, because what opened it is gone:
+ * for a child whose mechanism is not inherited (vm/fork.h).  Objects stay as
+ * they are, and so do the pages above the frontiers, to be allocated from.  A
+ * region that needs more gets the sink and @err, a new region is refused with
+ * it, and what a reset or trim takes stays closed.
+ *
+ * Should the kernel refuse to close so many ranges apart, all of the spans are
+ * closed, and who touches an object dies of it.
+ * Cost: one mprotect for each span that was ever used.  Async-signal-safe.
+ */
+void fl_spans_freeze(struct fl_spans *spans, int err);
 
 /* The trim hook: the spans of dead regions are as if never used. */
 uint64_t fl_spans_trim(struct fl_heap *heap);

@@ -11,7 +11,8 @@
  *  thread  the faulting thread sleeps while a service thread reads the event
  *          and resolves it
  *
- * A registration is lost in a fork child, which then silently zero-fills.
+ * A registration is lost in a fork child, which then silently zero-fills: a heap
+ * that has one needs a hook (vm/fork.h).
  * Context: open, register and the service are cold; the page operations are
  * bare ioctls, async-signal-safe and MT-safe.
  */
