@@ -12,10 +12,13 @@
 #include "faultline/site.h"
 #include "faultline/strategy.h"
 #include "vm/chains.h"
+#include "vm/fault_resume.h"
 
-enum { BLOCK, GUARD };
+enum { BLOCK, GUARD, RETURN };
+enum { RETURN_SIGRETURN, RETURN_USER };
 
 static const char *const guards[] = { "prot_none", "madvise", NULL };
+static const char *const returns[] = { "sigreturn", "user", NULL };
 
 static const struct fl_tunable tunables[] = {
 	[BLOCK] = {
@@ -27,6 +30,12 @@ static const struct fl_tunable tunables[] = {
 		.name = "guard", .unit = "", .kind = FL_TUNABLE_CHOICE,
 		.help = "what a guard is made of (madvise: Linux 6.13)",
 		.choices = guards,
+	},
+	[RETURN] = {
+		.name = "return", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "how the handler goes back to the program: by system "
+			"call, or by restoring all registers itself (user)",
+		.choices = returns,
 	},
 };
 
@@ -62,6 +71,8 @@ static int segv_redirect_probe(const uint64_t *values, char *reason,
 		snprintf(reason, reason_bytes,
 			 "this kernel refuses guard=%s pages: %s",
 			 guards[values[GUARD]], strerror(-err));
+	else if (values[RETURN] == RETURN_USER)
+		err = fl_fault_resume_probe(reason, reason_bytes);
 	return err;
 }
 
@@ -75,6 +86,7 @@ static int segv_redirect_open(const struct fl_open_args *args,
 		.access = FL_OPEN,
 		.record_bytes = sizeof(struct fl_chain_region),
 		.handle = fl_chains_handle,
+		.user_return = args->values[RETURN] == RETURN_USER,
 		FL_MODULE_SITES,
 	};
 

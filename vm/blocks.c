@@ -278,6 +278,7 @@ int fl_blocks_open(const struct fl_open_args *args,
 		b->range = (struct fl_fault_range){
 			.base = b->base, .bytes = b->bytes,
 			.handle = config->handle, .owner = b,
+			.user_return = config->user_return,
 		};
 		err = fl_fault_watch(&b->range);
 		if (err)

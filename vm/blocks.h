@@ -75,6 +75,7 @@ struct fl_blocks_config {
 	size_t record_bytes;	/* sizeof the strategy's region struct */
 	fl_fault_fn handle;	/* faults in the reservation, or NULL; its owner
 				   is the heap */
+	bool user_return;	/* of struct fl_fault_range */
 	const struct fl_site *sites, *sites_end;	/* FL_MODULE_SITES */
 };
 

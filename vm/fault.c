@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "vm/fault.h"
+#include "vm/fault_resume.h"
 #include "vm/fork.h"
+#include "vm/private_fault_resume.h"
 #include "vm/reserve.h"
 
 static struct slot {
@@ -69,6 +71,8 @@ static bool find_range(const char *address, struct fl_fault_range *out)
 		out->bytes = __atomic_load_n(&s->range.bytes, __ATOMIC_ACQUIRE);
 		out->handle = __atomic_load_n(&s->range.handle, __ATOMIC_ACQUIRE);
 		out->owner = __atomic_load_n(&s->range.owner, __ATOMIC_ACQUIRE);
+		out->user_return = __atomic_load_n(&s->range.user_return,
+						   __ATOMIC_ACQUIRE);
 		if (before & 1 ||
 		    before != __atomic_load_n(&s->sequence, __ATOMIC_RELAXED))
 			continue;
@@ -88,16 +92,16 @@ static void fill_slot(struct slot *s, const struct fl_fault_range *caller,
 	__atomic_store_n(&s->range.bytes, range->bytes, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->range.handle, range->handle, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->range.owner, range->owner, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->range.user_return, range->user_return,
+			 __ATOMIC_RELEASE);
 	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
 }
-
-static void entry(int sig, siginfo_t *info, void *context);
 
 /* Is the entry what the kernel calls?  And what does it call? */
 static bool is_installed(int sig, struct sigaction *now)
 {
 	return !sigaction(sig, NULL, now) && now->sa_flags & SA_SIGINFO &&
-	       now->sa_sigaction == entry;
+	       now->sa_sigaction == fl_fault_entry;
 }
 
 /*
@@ -181,7 +185,7 @@ static void pass_on(int sig, siginfo_t *info, ucontext_t *context)
 	send_again(sig, info);
 }
 
-static void entry(int sig, siginfo_t *info, void *context)
+bool fl_fault_enter(int sig, siginfo_t *info, void *context, int direct)
 {
 	const int saved_errno = errno;
 	struct fl_fault_range r;
@@ -200,15 +204,18 @@ static void entry(int sig, siginfo_t *info, void *context)
 		const struct fl_fault fault = {
 			.signal = sig, .code = info->si_code,
 			.address = info->si_addr, .context = context,
+			.user_return = r.user_return && direct &&
+				       !fl_fault_resume_refusal(context),
 		};
 
 		if (r.handle(r.owner, &fault)) {
 			errno = saved_errno;
-			return;
+			return fault.user_return;
 		}
 	}
 	pass_on(sig, info, context);
 	errno = saved_errno;
+	return false;
 }
 
 void fl_fault_raise(int tid, char *address)
@@ -226,7 +233,7 @@ void fl_fault_raise(int tid, char *address)
 static int install(void)
 {
 	struct sigaction action = {
-		.sa_sigaction = entry,
+		.sa_sigaction = fl_fault_entry,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
 
@@ -245,6 +252,7 @@ static int install(void)
 		__atomic_store_n(&nr_previous[i], n + 1, __ATOMIC_RELEASE);
 		if (sigaction(served[i], &action, NULL))
 			return -errno;
+		fl_fault_resume_own(served[i]);
 	}
 	return 0;
 }

@@ -35,6 +35,9 @@ struct fl_fault {
 	int code;		/* siginfo's si_code */
 	char *address;		/* what was touched */
 	ucontext_t *context;	/* the interrupted program; may be changed */
+	bool user_return;	/* if it is handled, the program goes on without
+				   sigreturn: what the range asked for, and this
+				   frame allows */
 };
 
 /* Returns true when handled: the program goes on as the context now says. */
@@ -45,9 +48,19 @@ struct fl_fault_range {
 	size_t bytes;
 	fl_fault_fn handle;
 	void *owner;
+	bool user_return;
 };
 
 #define FL_FAULT_RANGES_MAX	128
+
+/*
+ * user_return: Handled faults go back to the program by vm/fault_resume.h,
+ * without a system call.  The handler must then leave the signal mask and the
+ * alternate stack alone, its own as well as the context's.  What that cannot
+ * restore goes by the kernel as ever: a frame with fl_fault_resume_refusal, or
+ * a signal that somebody else caught first and passed on.  Where it never works
+ * fl_fault_resume_probe says so; ask before.
+ */
 
 /*
  * fl_fault_watch: Serve faults in @range from now on.

@@ -10,10 +10,13 @@ libfaultline_la_SOURCES = \
 	%D%/census.c \
 	%D%/chains.c \
 	%D%/fault.c \
+	%D%/fault_entry.S \
+	%D%/fault_resume.c \
 	%D%/fork.c \
 	%D%/giveback.c \
 	%D%/guard.c \
 	%D%/place.c \
+	%D%/private_fault_resume.h \
 	%D%/reserve.c \
 	%D%/spans.c \
 	%D%/uffd.c
@@ -32,6 +35,7 @@ vminclude_HEADERS = \
 	%D%/census.h \
 	%D%/chains.h \
 	%D%/fault.h \
+	%D%/fault_resume.h \
 	%D%/fork.h \
 	%D%/giveback.h \
 	%D%/guard.h \

@@ -74,6 +74,17 @@ struct uffdio_move {
 #define USERFAULTFD_IOC_NEW	_IO(0xAA, 0x00)
 #endif
 
+/* Linux 6.6: shadow stacks of programs; arch_prctl(2). */
+#ifndef ARCH_SHSTK_STATUS
+#define ARCH_SHSTK_STATUS	0x5005
+#define ARCH_SHSTK_SHSTK	(1ULL << 0)
+#endif
+
+/* Linux 4.7: an alternate stack that is disarmed while it is in use. */
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM		(1U << 31)
+#endif
+
 /* Linux 6.7: ask the page tables which pages of a range are what. */
 #ifndef PAGEMAP_SCAN
 #define PAGE_IS_WPALLOWED	(1 << 0)

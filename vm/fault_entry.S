@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The entry that the kernel calls for SIGSEGV and SIGBUS, and the way back from
+ * it (vm/fault_resume.h).
+ */
+#include "vm/private_fault_resume.h"
+
+	.text
+
+/*
+ * Debuggers and unwinders know the end of a handler by these very bytes, by the
+ * absence of other unwind information (in the byte before, too: they look up a
+ * return address less one), and gdb by the C library's name for it.
+ */
+	.balign	16
+	nop
+	.hidden	fl_fault_trampoline
+	.globl	fl_fault_trampoline
+	.type	fl_fault_trampoline, @function
+fl_fault_trampoline:
+	.type	__restore_rt, @function
+__restore_rt:
+	mov	$15, %rax		/* rt_sigreturn */
+	syscall
+	.size	__restore_rt, . - __restore_rt
+	.size	fl_fault_trampoline, . - fl_fault_trampoline
+
+/*
+ * void fl_fault_entry(int sig, siginfo_t *info, void *context)
+ *
+ * The kernel's frame is the trampoline's address with the context right above
+ * it.  Anybody else who calls, even by a jump from a handler of his own, has
+ * another return address.
+ */
+	.balign	64
+	.hidden	fl_fault_entry
+	.globl	fl_fault_entry
+	.type	fl_fault_entry, @function
+fl_fault_entry:
+	.cfi_startproc
+	endbr64
+	push	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	mov	%rdx, %rbx
+	xor	%ecx, %ecx
+	lea	16(%rsp), %rax
+	cmp	%rax, %rdx
+	jne	1f
+	lea	fl_fault_trampoline(%rip), %rax
+	cmp	%rax, 8(%rsp)
+	jne	1f
+	inc	%ecx
+1:	call	fl_fault_enter
+	mov	%rbx, %rdi
+	pop	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbx
+	test	%al, %al
+	jnz	fl_fault_resume
+	ret
+	.cfi_endproc
+	.size	fl_fault_entry, . - fl_fault_entry
+
+/*
+ * void fl_fault_resume(ucontext_t *context)
+ *
+ * The context's registers are popped, so the stack pointer goes first: what
+ * lies below it is not needed any more, and a signal that comes in between
+ * builds its frame there.  The five words behind the last of them become what
+ * IRETQ pops.
+ */
+	.balign	64
+	.globl	fl_fault_resume
+	.type	fl_fault_resume, @function
+fl_fault_resume:
+	.cfi_startproc
+	.cfi_undefined %rip
+	endbr64
+	lea	FL_CONTEXT_GREGS(%rdi), %rsp
+	mov	FL_GREGS_FPREGS(%rsp), %rcx
+	mov	FL_XSTATE_FEATURES(%rcx), %eax
+	mov	FL_XSTATE_FEATURES + 4(%rcx), %edx
+	xrstor64 (%rcx)
+
+	mov	FL_GREGS_RSP(%rsp), %rax
+	mov	FL_GREGS_RIP(%rsp), %rcx
+	movzwl	FL_GREGS_CS(%rsp), %edx
+	movzwl	FL_GREGS_SS(%rsp), %esi
+	mov	%rcx, FL_GREGS_RSP(%rsp)
+	mov	%rdx, FL_GREGS_RIP(%rsp)
+	/* The flags are where they must be. */
+	mov	%rax, FL_GREGS_CS(%rsp)
+	mov	%rsi, FL_GREGS_ERR(%rsp)
+
+	pop	%r8
+	pop	%r9
+	pop	%r10
+	pop	%r11
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rdi
+	pop	%rsi
+	pop	%rbp
+	pop	%rbx
+	pop	%rdx
+	pop	%rax
+	pop	%rcx
+	iretq
+	.cfi_endproc
+	.size	fl_fault_resume, . - fl_fault_resume
+
+	.section .note.GNU-stack, "", @progbits
