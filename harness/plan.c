@@ -20,17 +20,18 @@ static const struct fl_known_key campaign_keys[] = {
 };
 
 static const struct fl_known_key arm_keys[] = {
-	{ "strategy", false }, { "set", false }, { "block_max", false },
-	{ "twin", false }, { "planted", false },
+	{ "strategy", false }, { "bench", false }, { "set", false },
+	{ "block_max", false }, { "twin", false }, { "planted", false },
 	{ NULL, false },
 };
 
 static const struct fl_known_key cell_keys[] = {
 	{ "kernel", false }, { "size", true }, { "residence", true },
-	{ "block", true }, { "lifetime", true }, { "ops", true },
-	{ "trace", false }, { "mode", false }, { "fresh", false },
-	{ "latency_events", true }, { "arms", true }, { "blocks", true },
-	{ "quick", false },
+	{ "block", true }, { "lifetime", true }, { "trace", false },
+	{ "mode", false }, { "fresh", false },
+	{ "bench", false }, { "set", true }, { "vary.", true },
+	{ "ops", true }, { "latency_events", true }, { "arms", true },
+	{ "baseline", false }, { "blocks", true }, { "quick", false },
 	{ NULL, false },
 };
 
@@ -138,34 +139,42 @@ static int make_double(struct fl_plan_reader *r, const struct fl_section *s,
 		       struct fl_plan *plan, uint32_t index)
 {
 	struct fl_plan_arm *arm = &plan->arms[index];
-	uint32_t *only = role == FL_ROLE_TWIN ? &plan->twin : &plan->planted;
 
-	if (*only != UINT32_MAX)
-		return fl_plan_wrong(r, s->line, "a campaign has one %s arm, and \"%s\" is it already",
-				     fl_role_name(role), plan->arms[*only].name);
-	*only = index;
 	if (fl_plan_find_arm(r, plan, of->line, of->value, &arm->of))
 		return r->err;
-	if (fl_key_find(s, "strategy") || arm->settings)
+	if (fl_key_find(s, "strategy") || fl_key_find(s, "bench") ||
+	    arm->settings)
 		return fl_plan_wrong(r, s->line,
-			"[arm %s] takes strategy and set from \"%s\": remove them here",
+			"[arm %s] takes strategy or bench, and set, from \"%s\": remove them here",
 			arm->name, of->value);
 	arm->role = role;
 	r->set_lines[index] = of->line;
 	return 0;
 }
 
-static bool sets_block(const char *settings)
+/* The module of an arm that doubles none. */
+static int load_module(struct fl_plan_reader *r, const struct fl_key *name,
+		       struct fl_plan_arm *arm, struct fl_module *module)
 {
-	static const char between[] = ", ";
+	char *path = strchr(name->value, '/') ?
+		     fl_plan_beside(r, name->value) : strdup(name->value);
+	int err;
 
-	while (*settings) {
-		settings += strspn(settings, between);
-		if (!strncmp(settings, "block=", strlen("block=")))
-			return true;
-		settings += strcspn(settings, between);
-	}
-	return false;
+	if (!path)
+		return fl_plan_no_memory(r);
+	err = fl_module_named(arm->kind, path, module, r->why);
+	free(path);
+	if (err)
+		return fl_plan_wrong_because(r, name->line, "", err);
+	arm->module = strdup(module->tunables.owner);
+	arm->module_path = strdup(module->path);
+	if (!arm->module || !arm->module_path)
+		return fl_plan_no_memory(r);
+	err = fl_digest_file(module->path, arm->module_sha256);
+	if (err)
+		return fl_plan_wrong(r, name->line, "%s: %s", module->path,
+				     strerror(-err));
+	return 0;
 }
 
 static int load_arm(struct fl_plan_reader *r, const struct fl_section *s,
@@ -173,40 +182,34 @@ static int load_arm(struct fl_plan_reader *r, const struct fl_section *s,
 {
 	struct fl_plan_arm *arm = &plan->arms[index];
 	const struct fl_key *strategy = fl_key_find(s, "strategy");
+	const struct fl_key *bench = fl_key_find(s, "bench");
 	const struct fl_key *set = fl_key_find(s, "set");
+	const struct fl_key *block_max = fl_key_find(s, "block_max");
 	struct fl_module *module = &r->modules[index];
 	uint64_t values[FL_TUNABLES_MAX];
-	char *path;
 	int err;
 
-	if (!strategy)
-		return fl_plan_wrong(r, s->line, "[arm %s] has no strategy: add strategy = ..., or twin = or planted = another arm",
+	if (!strategy && !bench)
+		return fl_plan_wrong(r, s->line, "[arm %s] has no strategy: add strategy = ... or bench = ..., or twin = or planted = another arm",
 				     arm->name);
-	path = strchr(strategy->value, '/') ? fl_plan_beside(r, strategy->value) :
-					      strdup(strategy->value);
-	if (!path)
-		return fl_plan_no_memory(r);
-	err = fl_module_named(FL_MODULE_STRATEGY, path, module, r->why);
-	free(path);
-	if (err)
-		return fl_plan_wrong_because(r, strategy->line, "", err);
-	arm->strategy = strdup(module->strategy->name);
-	arm->module_path = strdup(module->path);
-	arm->answer = module->strategy->answer;
-	if (!arm->strategy || !arm->module_path)
-		return fl_plan_no_memory(r);
-	err = fl_digest_file(module->path, arm->module_sha256);
-	if (err)
-		return fl_plan_wrong(r, strategy->line, "%s: %s", module->path,
-				     strerror(-err));
+	if (strategy && bench)
+		return fl_plan_wrong(r, bench->line, "[arm %s] is a strategy or a bench, not both",
+				     arm->name);
+	if (bench && block_max)
+		return fl_plan_wrong(r, block_max->line, "block_max: benches have no blocks: remove it");
+	arm->kind = bench ? FL_MODULE_BENCH : FL_MODULE_STRATEGY;
+	if (load_module(r, bench ? bench : strategy, arm, module))
+		return r->err;
+	if (strategy)
+		arm->answer = module->strategy->answer;
 	r->set_lines[index] = set ? set->line : s->line;
 	if (!set)
 		return 0;
-	if (sets_block(set->value))
+	if (strategy && fl_plan_sets(set->value, "block"))
 		return fl_plan_wrong(r, set->line,
 			"set: a cell's block is every arm's block: remove block= here");
 	/* With placeholders it can only be checked cell by cell. */
-	if (strchr(set->value, '{'))
+	if (strategy && strchr(set->value, '{'))
 		return 0;
 	fl_tunables_defaults(&module->tunables, values);
 	err = fl_tunables_set(&module->tunables, set->value, values, r->why);
@@ -222,7 +225,8 @@ static int copy_double(struct fl_plan_reader *r, struct fl_plan *plan, uint32_t 
 		return fl_plan_wrong(r, r->set_lines[index],
 			"%s = %s: name an arm that is neither twin nor planted",
 			fl_role_name(arm->role), of->name);
-	arm->strategy = strdup(of->strategy);
+	arm->kind = of->kind;
+	arm->module = strdup(of->module);
 	arm->settings = of->settings ? strdup(of->settings) : NULL;
 	arm->module_path = strdup(of->module_path);
 	arm->answer = of->answer;
@@ -231,8 +235,43 @@ static int copy_double(struct fl_plan_reader *r, struct fl_plan *plan, uint32_t 
 	if (of->block_bytes_max < arm->block_bytes_max)
 		arm->block_bytes_max = of->block_bytes_max;
 	r->set_lines[index] = r->set_lines[arm->of];
-	return arm->strategy && arm->module_path &&
+	return arm->module && arm->module_path &&
 	       !arm->settings == !of->settings ? 0 : fl_plan_no_memory(r);
+}
+
+/* The first arm of @kind that is no control, or UINT32_MAX. */
+static uint32_t first_arm(const struct fl_plan *plan, enum fl_module_kind kind)
+{
+	for (uint32_t i = 0; i < plan->nr_arms; i++)
+		if (plan->arms[i].role == FL_ROLE_ARM &&
+		    plan->arms[i].kind == kind)
+			return i;
+	return UINT32_MAX;
+}
+
+/* What is measured must have what shows that it can be believed. */
+static int check_controls(struct fl_plan_reader *r, const struct fl_plan *plan,
+			  enum fl_module_kind kind)
+{
+	const uint32_t first = first_arm(plan, kind);
+	bool twin = false, planted = false;
+
+	if (first == UINT32_MAX)
+		return 0;
+	for (uint32_t i = 0; i < plan->nr_arms; i++) {
+		twin |= plan->arms[i].role == FL_ROLE_TWIN &&
+			plan->arms[i].kind == kind;
+		planted |= plan->arms[i].role == FL_ROLE_PLANTED &&
+			   plan->arms[i].kind == kind;
+	}
+	if (twin && planted)
+		return 0;
+	return fl_plan_wrong(r, find_campaign(r)->line,
+		"no arm%s is %s: add [arm NAME] with %s = %s",
+		kind == FL_MODULE_BENCH ? " of a bench" : "", twin ?
+		"planted, without which a missed difference goes unseen" :
+		"a twin, without which noise cannot be told from a difference",
+		twin ? "planted" : "twin", plan->arms[first].name);
 }
 
 static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
@@ -241,7 +280,6 @@ static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 	const struct fl_key *baseline = fl_key_find(campaign, "baseline");
 	uint32_t i = 0;
 
-	plan->twin = plan->planted = UINT32_MAX;
 	for (size_t k = 0; k < r->file.nr_sections; k++)
 		if (r->file.sections[k].kind == ARM &&
 		    make_arm(r, &r->file.sections[k], plan))
@@ -271,21 +309,18 @@ static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 			return r->err;
 		i++;
 	}
-	if (plan->twin == UINT32_MAX)
-		return fl_plan_wrong(r, campaign->line,
-			"no arm is a twin, without which noise cannot be told from a difference: add [arm NAME] with twin = ARM");
-	if (plan->planted == UINT32_MAX)
-		return fl_plan_wrong(r, campaign->line,
-			"no arm is planted, without which a missed difference goes unseen: add [arm NAME] with planted = ARM");
 	/* Only now: the arms they double may stand below them. */
-	if (copy_double(r, plan, plan->twin) ||
-	    copy_double(r, plan, plan->planted))
+	for (i = 0; i < plan->nr_arms; i++)
+		if (plan->arms[i].role != FL_ROLE_ARM && copy_double(r, plan, i))
+			return r->err;
+	if (check_controls(r, plan, FL_MODULE_STRATEGY) ||
+	    check_controls(r, plan, FL_MODULE_BENCH))
 		return r->err;
-	for (i = 0; plan->arms[i].role != FL_ROLE_ARM;)
-		i++;
-	plan->baseline = i;
-	if (baseline && fl_plan_find_arm(r, plan, baseline->line, baseline->value,
-					 &plan->baseline))
+	plan->baseline = first_arm(plan, FL_MODULE_STRATEGY);
+	if (plan->baseline == UINT32_MAX)
+		plan->baseline = first_arm(plan, FL_MODULE_BENCH);
+	if (baseline && fl_plan_find_arm(r, plan, baseline->line,
+					 baseline->value, &plan->baseline))
 		return r->err;
 	if (plan->arms[plan->baseline].role != FL_ROLE_ARM)
 		return fl_plan_wrong(r, baseline->line, "baseline = %s: name an arm that is neither twin nor planted",
@@ -298,6 +333,13 @@ static void free_cell(struct fl_plan_cell *cell, uint32_t nr_arms)
 {
 	free(cell->name);
 	free(cell->group);
+	free(cell->bench);
+	free(cell->op);
+	for (size_t i = 0; i < cell->nr_levels; i++) {
+		free(cell->levels[i].tunable);
+		free(cell->levels[i].value);
+	}
+	free(cell->levels);
 	free(cell->kernel);
 	free(cell->trace);
 	free(cell->trace_path);
@@ -317,18 +359,148 @@ static void free_cells(struct fl_plan *plan)
 	plan->nr_cells = 0;
 }
 
+struct fl_plan_cell *fl_plan_new_cell(struct fl_plan_reader *r,
+				      const struct fl_section *s,
+				      struct fl_plan *plan)
+{
+	struct fl_plan_cell *more = fl_plan_grow(plan->cells, plan->nr_cells,
+						 sizeof(*more));
+	uint64_t v;
+
+	if (!more) {
+		fl_plan_no_memory(r);
+		return NULL;
+	}
+	plan->cells = more;
+	more = &more[plan->nr_cells++];
+	*more = (struct fl_plan_cell){
+		.line = s->line, .group = strdup(s->name),
+		.baseline = UINT32_MAX,
+		.arms = calloc(plan->nr_arms, sizeof(*more->arms)),
+		.settings = calloc(plan->nr_arms, sizeof(*more->settings)),
+		.estimate_s = calloc(plan->nr_arms, sizeof(*more->estimate_s)),
+	};
+	if (!more->group || !more->arms || !more->settings ||
+	    !more->estimate_s) {
+		fl_plan_no_memory(r);
+		return NULL;
+	}
+	if (fl_plan_number(r, s, "ops", plan->quick, 1, (uint64_t)1 << 40, 0,
+			   &more->nr_ops) ||
+	    fl_plan_number(r, s, "latency_events", plan->quick, 0,
+			   (uint64_t)1 << 20, 0, &more->latency_events) ||
+	    fl_plan_number(r, s, "blocks", plan->quick, 1, FL_PLAN_BLOCKS_MAX,
+			   UINT32_MAX, &v))
+		return NULL;
+	more->nr_blocks = (uint32_t)v;
+	return more;
+}
+
+/* Which arm the others are compared with. */
+static int choose_baseline(struct fl_plan_reader *r, const struct fl_section *s,
+			   struct fl_plan *plan, struct fl_plan_cell *cell)
+{
+	const struct fl_key *k = fl_key_find(s, "baseline");
+	uint32_t i = plan->baseline;
+
+	if (k && fl_plan_find_arm(r, plan, k->line, k->value, &i))
+		return r->err;
+	if (k && plan->arms[i].of != i)
+		return fl_plan_wrong(r, k->line, "baseline = %s: name an arm that is neither twin nor planted",
+				     k->value);
+	if (!k && cell->bench && !cell->arms[i])
+		for (i = 0; !cell->arms[i] || plan->arms[i].of != i;)
+			i++;
+	if (cell->arms[i])
+		cell->baseline = i;
+	else if (!cell->account)
+		return fl_plan_wrong(r, k ? k->line : cell->line,
+			"in cell %s the baseline, %s, does not take part, so there is nothing to compare with: add it to arms =",
+			cell->name, plan->arms[i].name);
+	return 0;
+}
+
+int fl_plan_check_parts(struct fl_plan_reader *r, const struct fl_section *s,
+			struct fl_plan *plan, struct fl_plan_cell *cell)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < plan->nr_arms; i++) {
+		const struct fl_plan_arm *arm = &plan->arms[i];
+
+		nr += cell->arms[i];
+		if (cell->arms[i] && !cell->arms[arm->of])
+			return fl_plan_wrong(r, cell->line,
+				"in cell %s: %s takes part but not %s, which it doubles: add it to arms =",
+				cell->name, arm->name,
+				plan->arms[arm->of].name);
+	}
+	if (!nr)
+		return fl_plan_wrong(r, cell->line, "in cell %s no arm takes part: see arms =%s",
+				     cell->name, cell->bench ? "" :
+				     " and block_max =");
+	return choose_baseline(r, s, plan, cell);
+}
+
 static int check_takes_part(struct fl_plan_reader *r, const struct fl_plan *plan,
 			    uint32_t arm)
 {
+	const struct fl_plan_arm *a = &plan->arms[arm];
+
 	for (uint32_t i = 0; i < plan->nr_cells; i++)
 		if (!plan->cells[i].account && plan->cells[i].arms[arm])
 			return 0;
-	return fl_plan_wrong(r, plan->arms[arm].line,
+	return fl_plan_wrong(r, a->line,
 		"the %s arm, %s, takes part in no timed cell of the %s profile%s",
-		fl_role_name(plan->arms[arm].role), plan->arms[arm].name,
-		plan->quick ? "quick" : "full",
-		plan->arms[arm].role == FL_ROLE_PLANTED ?
+		fl_role_name(a->role), a->name, plan->quick ? "quick" : "full",
+		a->role == FL_ROLE_PLANTED && a->kind == FL_MODULE_STRATEGY ?
 		": kernel fill of 16 bytes has planted instances" : "");
+}
+
+/* What a section of the other kind has is no key of this one. */
+static int check_keys(struct fl_plan_reader *r, const struct fl_section *s)
+{
+	static const char *const of_strategies[] = {
+		"kernel", "size", "residence", "block", "lifetime", "trace",
+		"mode", "fresh", NULL,
+	};
+	const bool bench = fl_key_find(s, "bench");
+
+	for (size_t i = 0; i < s->nr_keys; i++) {
+		const struct fl_key *k = &s->keys[i];
+		bool other = false;
+
+		for (size_t n = 0; bench && of_strategies[n]; n++)
+			other |= !strcmp(k->name, of_strategies[n]) ||
+				 (!strncmp(k->name, of_strategies[n],
+					   strlen(of_strategies[n])) &&
+				  !strcmp(k->name + strlen(of_strategies[n]),
+					  "_quick"));
+		if (!bench)
+			other = !strcmp(k->name, "set") ||
+				!strcmp(k->name, "set_quick") ||
+				!strncmp(k->name, "vary.", strlen("vary."));
+		if (other)
+			return fl_plan_wrong(r, k->line, bench ?
+				"%s: [cell %s] is of a bench, and only cells of strategies have that: remove it" :
+				"%s: only cells of a bench have that, and [cell %s] has no bench =: remove it",
+				k->name, s->name);
+	}
+	return 0;
+}
+
+static int make_group(struct fl_plan_reader *r, const struct fl_section *s,
+		      struct fl_plan *plan)
+{
+	static const char *const yes[] = { "no", "yes", NULL };
+	int in_quick;
+
+	if (check_keys(r, s) || fl_plan_choice(r, s, "quick", yes, 1, &in_quick))
+		return r->err;
+	if (plan->quick && !in_quick)
+		return 0;
+	return fl_key_find(s, "bench") ? fl_plan_make_bench_cells(r, s, plan) :
+					 fl_plan_make_cells(r, s, plan);
 }
 
 static int make_profile(struct fl_plan_reader *r, struct fl_plan *plan, bool quick)
@@ -338,14 +510,14 @@ static int make_profile(struct fl_plan_reader *r, struct fl_plan *plan, bool qui
 		return r->err;
 	for (size_t i = 0; i < r->file.nr_sections; i++)
 		if (r->file.sections[i].kind == CELL &&
-		    fl_plan_make_cells(r, &r->file.sections[i], plan))
+		    make_group(r, &r->file.sections[i], plan))
 			return r->err;
 	if (!plan->nr_cells)
 		return fl_plan_wrong(r, 1, "the %s profile has no [cell NAME]: there is nothing to measure",
 				     quick ? "quick" : "full");
-	if (check_takes_part(r, plan, plan->twin) ||
-	    check_takes_part(r, plan, plan->planted))
-		return r->err;
+	for (uint32_t i = 0; i < plan->nr_arms; i++)
+		if (plan->arms[i].of != i && check_takes_part(r, plan, i))
+			return r->err;
 	return 0;
 }
 
@@ -402,7 +574,7 @@ void fl_plan_free(struct fl_plan *plan)
 	free_cells(plan);
 	for (uint32_t i = 0; i < plan->nr_arms; i++) {
 		free(plan->arms[i].name);
-		free(plan->arms[i].strategy);
+		free(plan->arms[i].module);
 		free(plan->arms[i].settings);
 		free(plan->arms[i].module_path);
 	}
@@ -412,6 +584,13 @@ void fl_plan_free(struct fl_plan *plan)
 	free(plan->name);
 	free(plan->title);
 	*plan = (struct fl_plan){ 0 };
+}
+
+enum fl_role fl_plan_role(const struct fl_plan *plan,
+			  const struct fl_plan_cell *cell, uint32_t arm)
+{
+	return plan->arms[arm].of != arm ? plan->arms[arm].role :
+	       cell->baseline == arm ? FL_ROLE_BASELINE : FL_ROLE_ARM;
 }
 
 const char *fl_role_name(enum fl_role role)

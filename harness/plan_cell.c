@@ -233,6 +233,8 @@ static int choose_arms(struct fl_plan_reader *r, const struct fl_section *s,
 		const struct fl_strategy *module =
 			r->modules[arm->of].strategy;
 
+		if (arm->kind != FL_MODULE_STRATEGY)
+			continue;
 		cell->arms[i] = cell->block_bytes <= arm->block_bytes_max;
 		if (arm->role == FL_ROLE_PLANTED &&
 		    !find_kernel(module, cell, FL_PLANTED))
@@ -248,6 +250,11 @@ static int choose_arms(struct fl_plan_reader *r, const struct fl_section *s,
 		if (fl_plan_find_arm(r, plan, k->line, list.item[n], &i))
 			goto out;
 		arm = &plan->arms[i];
+		if (arm->kind != FL_MODULE_STRATEGY) {
+			fl_plan_wrong(r, k->line, "%s: is an arm of bench %s, and takes part in cells of that alone",
+				      arm->name, arm->module);
+			goto out;
+		}
 		if (cell->account && arm->role == FL_ROLE_PLANTED) {
 			fl_plan_wrong(r, k->line, "%s: a planted arm is slow, not large: leave it out of account cells",
 				      arm->name);
@@ -298,36 +305,19 @@ static int check_arm(struct fl_plan_reader *r, struct fl_plan *plan,
 	return err ? fl_plan_wrong_because(r, r->set_lines[i], where, err) : 0;
 }
 
-static int check_arms(struct fl_plan_reader *r, struct fl_plan *plan,
-		      struct fl_plan_cell *cell, const struct fl_workload *w,
-		      uint64_t nr_allocs)
+static int check_arms(struct fl_plan_reader *r, const struct fl_section *s,
+		      struct fl_plan *plan, struct fl_plan_cell *cell,
+		      const struct fl_workload *w, uint64_t nr_allocs)
 {
-	uint32_t nr = 0;
-
 	for (uint32_t i = 0; i < plan->nr_arms; i++) {
-		const struct fl_plan_arm *arm = &plan->arms[i];
-
 		if (!cell->arms[i])
 			continue;
-		nr++;
 		if (check_arm(r, plan, cell, i))
 			return r->err;
 		cell->estimate_s[i] = estimate_s(cell, w, nr_allocs,
-						 arm->answer);
-		if (!cell->arms[arm->of])
-			return fl_plan_wrong(r, cell->line,
-				"in cell %s: %s takes part but not %s, which it doubles: add it to arms =",
-				cell->name, arm->name,
-				plan->arms[arm->of].name);
+						 plan->arms[i].answer);
 	}
-	if (!nr)
-		return fl_plan_wrong(r, cell->line, "in cell %s no arm takes part: see arms = and block_max =",
-				     cell->name);
-	if (!cell->account && !cell->arms[plan->baseline])
-		return fl_plan_wrong(r, cell->line,
-			"in cell %s the baseline, %s, does not take part, so there is nothing to compare with: add it to arms =",
-			cell->name, plan->arms[plan->baseline].name);
-	return 0;
+	return fl_plan_check_parts(r, s, plan, cell);
 }
 
 static int name_cell(struct fl_plan_reader *r, struct fl_plan_cell *cell)
@@ -373,29 +363,19 @@ static int make_cell(struct fl_plan_reader *r, const struct fl_section *s,
 {
 	static const char *const modes[] = { "timed", "account", NULL };
 	static const char *const yes[] = { "no", "yes", NULL };
-	struct fl_plan_cell *more = fl_plan_grow(plan->cells, plan->nr_cells,
-						 sizeof(*more));
 	const struct fl_key *kernel = fl_key_find(s, "kernel");
 	const struct fl_key *trace = fl_key_find(s, "trace");
+	struct fl_plan_cell *more = fl_plan_new_cell(r, s, plan);
 	struct fl_workload w = { 0 };
 	uint64_t v, nr_allocs = 0;
 	int mode, fresh;
 
 	if (!more)
-		return fl_plan_no_memory(r);
-	plan->cells = more;
-	more = &more[plan->nr_cells++];
-	*more = (struct fl_plan_cell){
-		.line = s->line, .group = strdup(s->name),
-		.kernel = strdup(kernel->value),
-		.trace = trace ? strdup(trace->value) : NULL,
-		.trace_path = trace ? fl_plan_beside(r, trace->value) : NULL,
-		.arms = calloc(plan->nr_arms, sizeof(*more->arms)),
-		.settings = calloc(plan->nr_arms, sizeof(*more->settings)),
-		.estimate_s = calloc(plan->nr_arms, sizeof(*more->estimate_s)),
-	};
-	if (!more->group || !more->kernel || !more->arms || !more->settings ||
-	    !more->estimate_s || (trace && (!more->trace || !more->trace_path)))
+		return r->err;
+	more->kernel = strdup(kernel->value);
+	more->trace = trace ? strdup(trace->value) : NULL;
+	more->trace_path = trace ? fl_plan_beside(r, trace->value) : NULL;
+	if (!more->kernel || (trace && (!more->trace || !more->trace_path)))
 		return fl_plan_no_memory(r);
 	if (fl_plan_choice(r, s, "mode", modes, 0, &mode) ||
 	    fl_plan_choice(r, s, "fresh", yes, 0, &fresh))
@@ -423,20 +403,13 @@ static int make_cell(struct fl_plan_reader *r, const struct fl_section *s,
 				     residence);
 	more->residence = strcmp(residence, "register") ? FL_MEMORY :
 							  FL_REGISTER;
-	if (get_lifetime(r, s, plan->quick, more) ||
-	    fl_plan_number(r, s, "ops", plan->quick, 1, (uint64_t)1 << 40, 0,
-			   &more->nr_ops) ||
-	    fl_plan_number(r, s, "latency_events", plan->quick, 0,
-			   (uint64_t)1 << 20, 0, &more->latency_events) ||
-	    fl_plan_number(r, s, "blocks", plan->quick, 1, FL_PLAN_BLOCKS_MAX,
-			   UINT32_MAX, &v))
+	if (get_lifetime(r, s, plan->quick, more))
 		return r->err;
-	more->nr_blocks = (uint32_t)v;
 
 	if (check_workload(r, s, plan->quick, more, &w, &nr_allocs) == 0 &&
 	    name_cell(r, more) == 0 &&
 	    choose_arms(r, s, plan, more) == 0)
-		check_arms(r, plan, more, &w, nr_allocs);
+		check_arms(r, s, plan, more, &w, nr_allocs);
 	fl_workload_free(&w);
 	return r->err;
 }
@@ -444,19 +417,13 @@ static int make_cell(struct fl_plan_reader *r, const struct fl_section *s,
 int fl_plan_make_cells(struct fl_plan_reader *r, const struct fl_section *s,
 			      struct fl_plan *plan)
 {
-	static const char *const yes[] = { "no", "yes", NULL };
 	const struct fl_key *mode = fl_key_find(s, "mode");
 	struct fl_plan_list sizes = { 0 }, blocks = { 0 }, residences = { 0 };
 	char block[32];
-	int in_quick;
 
 	if (!fl_key_find(s, "kernel"))
-		return fl_plan_wrong(r, s->line, "[cell %s] has no kernel: add kernel = ...; `faultline list` shows them",
+		return fl_plan_wrong(r, s->line, "[cell %s] has no kernel: add kernel = ..., or bench = ...; `faultline list` shows them",
 				     s->name);
-	if (fl_plan_choice(r, s, "quick", yes, 1, &in_quick))
-		return r->err;
-	if (plan->quick && !in_quick)
-		return 0;
 	fl_format_bytes(BLOCK_BYTES_DEFAULT, block, sizeof(block));
 	if (fl_plan_list(r, fl_key_get(s, "size", plan->quick), "0", &sizes) ||
 	    fl_plan_list(r, fl_key_get(s, "block", plan->quick), block, &blocks) ||

@@ -135,3 +135,17 @@ int fl_plan_find_arm(struct fl_plan_reader *r, const struct fl_plan *plan,
 	free((void *)(uintptr_t)names);
 	return r->err;
 }
+
+bool fl_plan_sets(const char *settings, const char *name)
+{
+	static const char between[] = ", ";
+	const size_t n = strlen(name);
+
+	while (settings && *settings) {
+		settings += strspn(settings, between);
+		if (!strncmp(settings, name, n) && settings[n] == '=')
+			return true;
+		settings += strcspn(settings, between);
+	}
+	return false;
+}

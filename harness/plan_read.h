@@ -6,6 +6,7 @@
  *	plan.c		campaign, arms, profiles
  *	plan_read.c	values of keys, and what is wrong with them
  *	plan_cell.c	[cell NAME] of strategies
+ *	plan_bench.c	[cell NAME] of benches
  *
  * Functions that can fail return 0, or r->err with the complaint in r->why.
  */
@@ -75,8 +76,31 @@ char *fl_plan_beside(const struct fl_plan_reader *r, const char *path);
 int fl_plan_find_arm(struct fl_plan_reader *r, const struct fl_plan *plan,
 		     unsigned line, const char *name, uint32_t *out);
 
-/* fl_plan_make_cells: The cells of a section, one for each combination. */
+/* fl_plan_sets: Does @settings (may be NULL) set the tunable @name? */
+bool fl_plan_sets(const char *settings, const char *name);
+
+/*
+ * fl_plan_new_cell: One cell more, with what cells of both kinds have; or NULL.
+ * It is in the plan at once, and freed with it.
+ */
+struct fl_plan_cell *fl_plan_new_cell(struct fl_plan_reader *r,
+				      const struct fl_section *s,
+				      struct fl_plan *plan);
+
+/*
+ * fl_plan_check_parts: When cell->arms is known: nobody without the arm it
+ * doubles, somebody, and the baseline.
+ */
+int fl_plan_check_parts(struct fl_plan_reader *r, const struct fl_section *s,
+			struct fl_plan *plan, struct fl_plan_cell *cell);
+
+/*
+ * The cells of a section, one for each combination of levels: of strategies; of
+ * a bench.
+ */
 int fl_plan_make_cells(struct fl_plan_reader *r, const struct fl_section *s,
 		       struct fl_plan *plan);
+int fl_plan_make_bench_cells(struct fl_plan_reader *r,
+			     const struct fl_section *s, struct fl_plan *plan);
 
 #endif
