@@ -16,6 +16,7 @@
 
 #include "benches/companion.h"
 #include "benches/fault_rig.h"
+#include "vm/fault_resume.h"
 #include "vm/place.h"
 
 /* Planted: one op in so many faults twice, which makes all 12.5 % slower. */
@@ -29,6 +30,7 @@ static const char *const mechanism_names[] = { MECHANISMS(STRING) NULL };
 #define ADDRESS(name)	&fault_##name,
 static const struct mechanism *const mechanisms[] = { MECHANISMS(ADDRESS) };
 
+static const char *const returns[] = { "sigreturn", "user", NULL };
 static const char *const deliveries[] = { "sigbus", "thread", NULL };
 static const char *const cpus[] = { "same", "other", "awake", NULL };
 
@@ -37,6 +39,12 @@ static const struct fl_tunable tunables[] = {
 		.name = "mechanism", .unit = "", .kind = FL_TUNABLE_CHOICE,
 		.help = "who resolves the fault, and how",
 		.choices = mechanism_names,
+	},
+	[RETURN] = {
+		.name = "return", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "how a signal's handler goes back to the program: by "
+			"system call, or by restoring all registers itself (user)",
+		.choices = returns,
 	},
 	[DELIVERY] = {
 		.name = "delivery", .unit = "", .kind = FL_TUNABLE_CHOICE,
@@ -144,8 +152,11 @@ static int probe_settings(const uint64_t *values, char *reason,
 		what = "delivery=thread needs a userfaultfd mechanism";
 	else if (values[CPU] != CPU_SAME && !rig_is_threaded(m, values))
 		what = "cpu is where a service thread runs: set delivery=thread";
+	else if (values[RETURN] == RETURN_USER && !rig_is_signalled(m, values))
+		what = "return=user needs a signal, and nobody gets one here";
 	if (!what)
-		return 0;
+		return values[RETURN] == RETURN_USER ?
+			fl_fault_resume_probe(reason, reason_bytes) : 0;
 	rig_say(reason, reason_bytes, "%s", what);
 	return -EINVAL;
 }

@@ -37,6 +37,12 @@ bool rig_is_threaded(const struct mechanism *m, const uint64_t *values)
 	return m->uffd && values[DELIVERY] == DELIVERY_THREAD;
 }
 
+bool rig_is_signalled(const struct mechanism *m, const uint64_t *values)
+{
+	return m->answer == ANSWER_REDIRECT ||
+	       (m->answer == ANSWER_EXTEND && !rig_is_threaded(m, values));
+}
+
 static uint64_t uffd_features(const struct mechanism *m, const uint64_t *values)
 {
 	if (!m->uffd)
@@ -85,17 +91,15 @@ static bool handle(void *owner, const struct fl_fault *fault)
 	struct rig *rig = owner;
 	const struct fl_site_address *site;
 
-	if (rig->mechanism->answer == ANSWER_EXTEND && !rig->serves) {
-		rig->nr_signals++;
-		if (!resolve(rig, fault->address))
-			return true;
-		rig->nr_signals--;
+	if (rig->mechanism->answer != ANSWER_EXTEND || rig->serves ||
+	    resolve(rig, fault->address)) {
+		site = fl_sites_find(&rig->sites, fl_fault_pc(fault));
+		if (!site)
+			return false;
+		fl_fault_redirect(fault, site, rig->landing);
 	}
-	site = fl_sites_find(&rig->sites, fl_fault_pc(fault));
-	if (!site)
-		return false;
 	rig->nr_signals++;
-	fl_fault_redirect(fault, site, rig->landing);
+	rig->nr_user_returns += fault->user_return;
 	return true;
 }
 
@@ -197,9 +201,9 @@ static int check_counts(const struct rig *rig, const struct tally *t, uint64_t n
 			char *reason, size_t reason_bytes)
 {
 	const struct mechanism *m = rig->mechanism;
-	const bool extend = m->answer == ANSWER_EXTEND;
-	const uint64_t signals =
-		m->answer == ANSWER_KERNEL || (extend && rig->serves) ? 0 : nr;
+	const uint64_t *values = rig->args->values;
+	const uint64_t signals = rig_is_signalled(m, values) ? nr : 0;
+	const uint64_t user = values[RETURN] == RETURN_USER ? signals : 0;
 	const uint64_t served = rig->serves ? nr : 0;
 
 	if (rig->error)
@@ -212,6 +216,11 @@ static int check_counts(const struct rig *rig, const struct tally *t, uint64_t n
 			(unsigned long long)signals,
 			(unsigned long long)t->served,
 			(unsigned long long)served);
+	if (t->user_returns != user)
+		return rig_say(reason, reason_bytes,
+			"%llu of %llu handlers returned in user space instead of %llu",
+			(unsigned long long)t->user_returns,
+			(unsigned long long)signals, (unsigned long long)user);
 	if (m->answer == ANSWER_KERNEL &&
 	    (t->kernel < nr || t->kernel > nr + nr / 8 + 16))
 		return rig_say(reason, reason_bytes,
@@ -232,7 +241,7 @@ static int one_round(struct rig *rig, uint64_t nr, bool singly,
 		    strerror(-err));
 		return err;
 	}
-	rig->nr_signals = rig->nr_served = 0;
+	rig->nr_signals = rig->nr_served = rig->nr_user_returns = 0;
 	t.kernel = kernel_faults();
 	t.ticks = fl_ticks();
 	if (singly)
@@ -242,12 +251,14 @@ static int one_round(struct rig *rig, uint64_t nr, bool singly,
 	t.ticks = fl_ticks() - t.ticks;
 	t.kernel = kernel_faults() - t.kernel;
 	t.signals = rig->nr_signals;
+	t.user_returns = rig->nr_user_returns;
 	t.served = rig->nr_served;
 	err = check_counts(rig, &t, nr, reason, reason_bytes);
 	if (!err)
 		err = check_pages(rig, nr, reason, reason_bytes);
 	sum->ticks += t.ticks;
 	sum->signals += t.signals;
+	sum->user_returns += t.user_returns;
 	sum->served += t.served;
 	sum->kernel += t.kernel;
 	return err;
@@ -318,6 +329,7 @@ int rig_open(struct rig *rig)
 		rig->watched = (struct fl_fault_range){
 			.base = rig->base, .bytes = rig->bytes,
 			.handle = handle, .owner = rig,
+			.user_return = rig->args->values[RETURN] == RETURN_USER,
 		};
 		err = fl_fault_watch(&rig->watched);
 		rig->watches = !err;

@@ -23,7 +23,8 @@
 #include "vm/reserve.h"
 #include "vm/uffd.h"
 
-enum { MECHANISM, DELIVERY, CPU, THREADS };
+enum { MECHANISM, RETURN, DELIVERY, CPU, THREADS };
+enum { RETURN_SIGRETURN, RETURN_USER };
 enum { DELIVERY_SIGBUS, DELIVERY_THREAD };
 enum { CPU_SAME, CPU_OTHER, CPU_AWAKE };
 
@@ -86,6 +87,7 @@ struct rig {
 
 	/* Kept up by handler and service thread, while the program waits. */
 	volatile uint64_t nr_signals, nr_served;
+	volatile uint64_t nr_user_returns;	/* of signals, without sigreturn */
 	volatile int error;	/* first -errno of resolve() */
 
 	struct fl_sites sites;
@@ -108,8 +110,9 @@ MECHANISMS(DECLARE)
 int rig_uffd(struct rig *rig);
 int rig_uffd_range(struct rig *rig, char *base, size_t bytes, uint64_t mode);
 
-/* Is the fault resolved by a service thread? */
+/* Is there a service thread?  Does the faulting thread get a signal? */
 bool rig_is_threaded(const struct mechanism *mechanism, const uint64_t *values);
+bool rig_is_signalled(const struct mechanism *mechanism, const uint64_t *values);
 
 /* rig_range: Reserve @nr pages that are to fault one after the other. */
 int rig_range(struct rig *rig, uint64_t nr, enum fl_access access);
@@ -123,7 +126,7 @@ void rig_close(struct rig *rig);
 
 /* What rounds have caused, and by whom it was answered. */
 struct tally {
-	uint64_t ticks, signals, served, kernel;
+	uint64_t ticks, signals, user_returns, served, kernel;
 };
 
 /*
