@@ -8,6 +8,7 @@ benchdir = $(pkglibdir)/benches
 
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/syscall.la
+bench_LTLIBRARIES += %D%/trap.la
 
 %C%_fault_la_SOURCES = \
 	%D%/companion.c \
@@ -18,5 +19,10 @@ bench_LTLIBRARIES += %D%/syscall.la
 	%D%/fault_rig.h \
 	%D%/fault_segv.c \
 	%D%/fault_uffd.c
+
+%C%_trap_la_SOURCES = \
+	%D%/companion.c \
+	%D%/companion.h \
+	%D%/trap.c
 
 $(bench_LTLIBRARIES): libfaultline.la

@@ -35,6 +35,7 @@ LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 TESTS += $(script_tests)
 
 unit_tests = \
+	%D%/unit/test_bench_trap \
 	%D%/unit/test_blocks \
 	%D%/unit/test_breakeven \
 	%D%/unit/test_census \
@@ -68,13 +69,18 @@ else
 TESTS += %D%/unit/no-cmocka.test
 endif
 
-# What benches are made of, beside what the library offers.
+# What benches are made of, as objects of the tests' own: those of modules are
+# libtool's.
+%C%_unit_test_bench_trap_SOURCES = \
+	%D%/unit/test_bench_trap.c \
+	benches/companion.c \
+	benches/trap.c
+%C%_unit_test_bench_trap_CFLAGS = $(AM_CFLAGS)
 %C%_unit_test_fault_rig_SOURCES = \
 	%D%/unit/test_fault_rig.c \
 	benches/fault_kernel.c \
 	benches/fault_rig.c \
 	benches/fault_segv.c
-# Objects of its own: those of modules are libtool's.
 %C%_unit_test_fault_rig_CFLAGS = $(AM_CFLAGS)
 
 # Modules that only tests load, outside the folder where the command looks.
@@ -92,6 +98,7 @@ script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
 	%D%/benches/fault.test \
+	%D%/benches/trap.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \
 	%D%/build/one-line.test \

@@ -22,6 +22,9 @@
 #	exits N "..." COMMAND...    a result: was COMMAND's exit status N?
 #	says PATTERN "..."          a result: did the last COMMAND print a line
 #	                            that the extended regular expression matches?
+#	bench_runs BENCH SETTINGS OPTION...
+#	                            a result: `faultline bench` works, or is skipped
+#	                            because the host cannot do it and the bench says why
 #	skip N "reason"             N results that could not be had
 #	diag TEXT...                a comment in the log
 #	$scratch                    a folder of this test's own, removed at exit
@@ -116,4 +119,19 @@ skip()
 		tap_count=$((tap_count + 1))
 		echo "ok $tap_count # SKIP $2"
 	done
+}
+
+bench_runs()
+{
+	local bench=$1 settings=$2 status
+
+	shift 2
+	"$FAULTLINE" bench "$bench" --set "$settings" "$@" >"$scratch/out" 2>&1
+	status=$?
+	if [ "$status" -eq 77 ] && grep -q '[a-z]' "$scratch/out"; then
+		skip 1 "$bench $settings: $(head -n 1 "$scratch/out")"
+		return
+	fi
+	[ "$status" -eq 0 ] || echo "(exit status $status)" >>"$scratch/out"
+	tap_result "$status" "$bench $settings"
 }
