@@ -111,12 +111,12 @@ struct fl_block *fl_blocks_find(const struct fl_blocks *b, const char *address)
 	return &b->directory[slot];
 }
 
-bool fl_blocks_overrun(const struct fl_blocks *b, const struct fl_fault *fault,
-		       struct fl_overrun *out)
+bool fl_blocks_overrun_at(const struct fl_blocks *b,
+			  const struct fl_fault *fault,
+			  const struct fl_site_address *site,
+			  struct fl_overrun *out)
 {
 	struct fl_block *block = fl_blocks_find(b, fault->address);
-	const struct fl_site_address *site =
-		fl_sites_find(&b->sites, fl_fault_pc(fault));
 	const char *bump;
 
 	if (!site || !block || (!block->owner && block != b->sink))
@@ -130,6 +130,14 @@ bool fl_blocks_overrun(const struct fl_blocks *b, const struct fl_fault *fault,
 		.bytes = (uint64_t)(bump - fault->address),
 	};
 	return true;
+}
+
+bool fl_blocks_overrun(const struct fl_blocks *b, const struct fl_fault *fault,
+		       struct fl_overrun *out)
+{
+	return fl_blocks_overrun_at(b, fault,
+				    fl_sites_find(&b->sites, fl_fault_pc(fault)),
+				    out);
 }
 
 uint64_t fl_blocks_trim(struct fl_heap *heap)

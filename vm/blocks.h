@@ -136,6 +136,15 @@ struct fl_overrun {
 bool fl_blocks_overrun(const struct fl_blocks *blocks,
 		       const struct fl_fault *fault, struct fl_overrun *out);
 
+/*
+ * fl_blocks_overrun_at: The same for a handler that knows by other means than
+ * the heap's table which @site was interrupted; NULL: none, and false.
+ */
+bool fl_blocks_overrun_at(const struct fl_blocks *blocks,
+			  const struct fl_fault *fault,
+			  const struct fl_site_address *site,
+			  struct fl_overrun *out);
+
 /* The end of a block: where bump starts in a bump-down strategy. */
 static inline char *fl_block_top(const struct fl_block *block)
 {

@@ -27,13 +27,13 @@ static fl_cold struct fl_block *next_block(struct fl_chain_region *region,
 	return block;
 }
 
-bool fl_chains_handle(void *owner, const struct fl_fault *fault)
+bool fl_chains_redirect(struct fl_blocks *heap, const struct fl_fault *fault,
+			const struct fl_site_address *site)
 {
-	struct fl_blocks *heap = owner;
 	struct fl_block *next = heap->sink;
 	struct fl_overrun over;
 
-	if (!fl_blocks_overrun(heap, fault, &over) ||
+	if (!fl_blocks_overrun_at(heap, fault, site, &over) ||
 	    fault->address >= over.block->base)
 		return false;
 	if (over.block != heap->sink)
@@ -42,6 +42,15 @@ bool fl_chains_handle(void *owner, const struct fl_fault *fault)
 	heap->pub.events.nr_hits += next != heap->sink;
 	fl_fault_redirect(fault, over.site, fl_block_top(next));
 	return true;
+}
+
+bool fl_chains_handle(void *owner, const struct fl_fault *fault)
+{
+	struct fl_blocks *heap = owner;
+
+	return fl_chains_redirect(heap, fault,
+				  fl_sites_find(&heap->sites,
+						fl_fault_pc(fault)));
 }
 
 struct fl_cursor fl_chains_large(struct fl_region *pub, struct fl_cursor cursor,

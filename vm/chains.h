@@ -12,8 +12,8 @@
  *
  * A chain keeps its first block over a reset; the others go back to the heap.
  *
- * Context: fl_chains_handle is a fault handler and async-signal-safe; the rest
- * belongs to the heap's thread.
+ * Context: fl_chains_handle is a fault handler, and it and fl_chains_redirect are
+ * async-signal-safe; the rest belongs to the heap's thread.
  */
 #ifndef FL_VM_CHAINS_H
 #define FL_VM_CHAINS_H
@@ -38,6 +38,13 @@ struct fl_chain_region {
  * @heap: whose first member is a struct fl_blocks.
  */
 bool fl_chains_handle(void *heap, const struct fl_fault *fault);
+
+/*
+ * fl_chains_redirect: The same for a handler that knows by other means than the
+ * heap's table which @site was interrupted; NULL: none, and false.
+ */
+bool fl_chains_redirect(struct fl_blocks *heap, const struct fl_fault *fault,
+			const struct fl_site_address *site);
 
 /*
  * fl_chains_large: Allocate an object that would jump over the guard.  If it
