@@ -55,6 +55,7 @@ unit_tests = \
 	%D%/unit/test_plot \
 	%D%/unit/test_reserve \
 	%D%/unit/test_results \
+	%D%/unit/test_rseq \
 	%D%/unit/test_stats \
 	%D%/unit/test_summary \
 	%D%/unit/test_table \
@@ -91,9 +92,6 @@ check_LTLIBRARIES += %D%/modules/skeleton.la
 %C%_modules_skeleton_la_SOURCES = strategies/skeleton.c
 %C%_modules_skeleton_la_LDFLAGS = $(test_module_ldflags)
 
-check_LTLIBRARIES += %D%/modules/spin.la
-%C%_modules_spin_la_LDFLAGS = $(test_module_ldflags)
-
 script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
@@ -119,6 +117,7 @@ test_helpers = \
 	%D%/codegen/bad_compare.c \
 	%D%/codegen/bad_escape.c \
 	%D%/codegen/bad_private.c \
+	%D%/codegen/bad_rseq.c \
 	%D%/codegen/bad_select.c \
 	%D%/codegen/bad_site.c \
 	%D%/codegen/bad_size.c \
@@ -159,7 +158,6 @@ test_helpers = \
 	%D%/conformance/sound.c \
 	%D%/conformance/sound_faults.c \
 	%D%/conformance/unsupported.c \
-	%D%/modules/bench_table.c \
 	%D%/modules/no_symbol.c \
 	%D%/modules/table.c \
 	%D%/modules/undefined.c

@@ -18,6 +18,7 @@ libfaultline_la_SOURCES = \
 	%D%/place.c \
 	%D%/private_fault_resume.h \
 	%D%/reserve.c \
+	%D%/rseq.c \
 	%D%/spans.c \
 	%D%/uffd.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
@@ -41,5 +42,6 @@ vminclude_HEADERS = \
 	%D%/guard.h \
 	%D%/place.h \
 	%D%/reserve.h \
+	%D%/rseq.h \
 	%D%/spans.h \
 	%D%/uffd.h

@@ -142,3 +142,35 @@ IN_MEMORY(hand_bump_up__fill_16_memory,
 
 UNCHECKED(no_check)
 UNCHECKED(segv_redirect)
+
+/* Here the store of the address of something constant comes first. */
+extern const char descriptor[] __attribute__((visibility("hidden")));
+
+#define ARMED_STORE(bump, armed, bytes)					\
+	__asm__ volatile("lea descriptor(%%rip), %0\n\t"		\
+			 "mov %0, (%4)\n\t"				\
+			 "mov %1, %0\n\t"				\
+			 "sub %2, %0\n\t"				\
+			 "mov %3, (%0)"					\
+			 : "=&r"(p), "+&r"(bump)			\
+			 : "er"((size_t)(bytes)), "r"(word), "r"(armed)	\
+			 : "memory", "cc")
+
+IN_REGISTER(hand_rseq_redirect__fill_16_register,
+	ARMED_STORE(bump, limit, 16);
+	bump = p;
+)
+
+IN_MEMORY(hand_rseq_redirect__fill_16_memory,
+	char *bump = region->cursor.bump;
+
+	ARMED_STORE(bump, region->cursor.limit, 16);
+	region->cursor.bump = p;
+)
+
+IN_REGISTER(hand_rseq_redirect__mix_0_register,
+	size_t bytes = sizes[word & mask];
+
+	ARMED_STORE(bump, limit, (bytes + 7) & ~(size_t)7);
+	bump = p;
+)

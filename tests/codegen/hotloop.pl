@@ -28,7 +28,8 @@
 # instructions on the dependency from one object's address to the next one's.
 #
 # What a module is follows from its code, and from nothing else: "fault" if
-# fault sites (section fl_sites) lie on its hot cycles; else "branch" if a
+# fault sites (section fl_sites, or the descriptors of restartable sequences) lie
+# on its hot cycles; else "branch" if a
 # conditional jump on them depends on the bump; else "none".
 #
 # What is checked, for every timed kernel:
@@ -43,6 +44,8 @@
 #   - fault sites: one probe per allocation; from restart to probe only mov, sub
 #     and and; no jump depends on the bump; no jump and no compare but those of
 #     the kernel itself and, where sizes may be anything, one test of the size
+#   - restartable sequences: the same, behind the store of the sequence's own
+#     descriptor, which abort code leads back to
 #   - no thread-local storage, no GOT
 #   - instructions per allocation within the limits
 use strict;
@@ -252,6 +255,41 @@ sub words_of
 	return sort { $a->{offset} <=> $b->{offset} } @words;
 }
 
+use constant SEQUENCES => '.data.rel.ro.fl_rseq';
+
+# Restartable sequences: their descriptors (struct rseq_cs of linux/rseq.h) say
+# where each starts, how long it is and where its abort code is.
+sub read_sequences
+{
+	my ($object) = @_;
+	my $code = $object->{code};
+	my @words = words_of($object, SEQUENCES);
+
+	while (my ($start, $abort) = splice(@words, 0, 2)) {
+		give_up("$object->{file}: " . SEQUENCES . ' is not as in faultline/rseq_site.h')
+			if $start->{offset} % 32 != 8 || !$abort ||
+			   $abort->{offset} != $start->{offset} + 16;
+		my ($section, $from) = split /:/, $start->{at};
+		my $end = "$section:" . ($from + unpack('x8 Q<', $start->{bytes}));
+		my ($aborts, $offset) = split /:/, $abort->{at};
+		my $head = $code->{"$aborts:" . ($offset - 8)};
+		my $probe = $start->{at};
+
+		$probe = $code->{$probe}{next}
+			while $code->{$probe} && ($code->{$probe}{next} // $end) ne $end;
+		$object->{probes}{$probe} = {
+			probe => $probe, start => $start->{at},
+			restart => $code->{$abort->{at}}{to},
+			descriptor => SEQUENCES . ':' . ($start->{offset} - 8),
+			bump => $head && $head->{mnemonic} eq 'ud1' ?
+				$head->{operands}[1]{reg} : '?',
+		};
+		my $restart = $code->{$code->{$abort->{at}}{to} // ''};
+
+		$object->{arms}{$restart->{next}} = 1 if $restart && $restart->{next};
+	}
+}
+
 # Fills in: code (address -> instruction), functions (address -> name), marks
 # (address -> register of the object), probes (address -> its fault site).
 sub read_object
@@ -286,6 +324,7 @@ sub read_object
 
 		$object{marks}{$_->{at}} = $whole{$register} // $register;
 	}
+	read_sequences(\%object) if $has{+SEQUENCES};
 	my @words = $has{fl_sites} ? words_of(\%object, 'fl_sites') : ();
 	while (my ($probe, $restart) = splice(@words, 0, 2)) {
 		give_up("$file: fl_sites is not as in faultline/site.h")
@@ -598,6 +637,7 @@ sub examine
 		push @{$s{$before->{$at} && $after->{$at} ? 'on' : 'off'}}, $at
 			if $i->{group} eq 'select';
 		push @{$s{probes}}, $at if $object->{probes}{$i->{at}};
+		push @{$s{arms}}, $at if $object->{arms}{$i->{at}};
 		push @{$s{loads}}, $at if $i->{load};
 		push @{$s{stores}}, $at if $i->{store};
 		push @{$s{compares}}, $at if $i->{group} eq 'compare';
@@ -606,7 +646,7 @@ sub examine
 		my $flags = $s{flags}{$at} = writer($cycle, $at, 'flags');
 		push @{$s{checks}}, $at if defined $flags && $s{bump}{$flags};
 	}
-	$s{$_} //= [] for qw(on off probes loads stores compares jumps checks);
+	$s{$_} //= [] for qw(on off probes arms loads stores compares jumps checks);
 	$s{note}{$_} = 'bump chain' for @{$s{chain}};
 	$s{instructions} = [grep { $cycle->[$_]{group} ne 'nop' } 0 .. $#$cycle];
 	$s{selects} = $s{off};
@@ -730,8 +770,10 @@ sub check_residence
 		push @bad, ['the limit is not in a register', @limits] if @limits;
 	}
 	# Objects are where the bump says; tables have an index; a program's place
-	# moves.  What is left is a variable.
-	for my $at (@{$s->{loads}}, @{$s->{stores}}) {
+	# moves; and a sequence is armed in one place.  What is left is a variable.
+	my %arms = map { $_ => 1 } @{$s->{arms}};
+
+	for my $at (grep { !$arms{$_} } @{$s->{loads}}, @{$s->{stores}}) {
 		for my $operand (grep { $_ } @{$cycle->[$at]}{qw(load store)}) {
 			my $base = defined $operand->{base} ?
 				   writer($cycle, $at, $operand->{base}) : undef;
@@ -837,13 +879,30 @@ sub check_cycle
 	return @bad;
 }
 
+# Does a restartable sequence begin with the store of its own descriptor?
+sub is_armed
+{
+	my ($object, $site) = @_;
+	my $code = $object->{code};
+	my $lea = $code->{$site->{restart}};
+	my $store = $code->{$lea->{next} // ''};
+	my ($section, $offset) = resolve($object, $lea->{value} // '');
+
+	# The displacement counts from behind its 4 bytes.
+	return $lea->{mnemonic} =~ /^leaq?$/ && defined $section &&
+	       "$section:" . ($offset + 4) eq $site->{descriptor} &&
+	       $store && $store->{mnemonic} =~ /^movq?$/ && $store->{store} &&
+	       $lea->{writes}{$store->{operands}[0]{reg} // ''} &&
+	       ($store->{next} // '') eq $site->{start};
+}
+
 # All fault sites of a module, whoever runs them.
 sub check_sites
 {
 	my ($object) = @_;
 
 	for my $site (values %{$object->{probes} // {}}) {
-		my $at = $site->{restart};
+		my $at = $site->{start} // $site->{restart};
 		my @text;
 
 		while (defined $at && @text < 8) {
@@ -851,6 +910,9 @@ sub check_sites
 			last if $at eq $site->{probe};
 			$at = $text[-1]{next};
 		}
+		fail('(fault site)', 'the abort code does not lead back to where the ' .
+		     'sequence is armed', \@text)
+			if $site->{start} && !($site->{restart} && is_armed($object, $site));
 		fail('(fault site)', 'is not mov, sub, [and,] and the word\'s store',
 		     \@text)
 			if ($at // '') ne $site->{probe} || !$text[-1]{store} ||
