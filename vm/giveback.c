@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,7 +18,16 @@
 
 static int advice_of(enum fl_giveback_advice advice)
 {
-	return advice == FL_GIVE_FREE ? MADV_FREE : MADV_DONTNEED;
+	switch (advice) {
+	case FL_GIVE_FREE:
+		return MADV_FREE;
+	case FL_GIVE_GUARD:
+		return MADV_GUARD_INSTALL;
+	case FL_GIVE_UNGUARD:
+		return MADV_GUARD_REMOVE;
+	default:
+		return MADV_DONTNEED;
+	}
 }
 
 int fl_giveback_one(char *base, size_t bytes, enum fl_giveback_advice advice)
@@ -60,6 +70,10 @@ static int give_batch(const struct iovec *ranges, size_t nr, int advice, int fd)
 }
 
 #if HAVE_LIBURING
+struct fl_giver_ring {
+	struct io_uring uring;
+};
+
 /* The length of an operation has 32 bits (Linux 6.13 found room for 64). */
 #define RING_BYTES_MAX	((size_t)1 << 30)
 
@@ -100,21 +114,22 @@ static int finish(struct io_uring *ring, unsigned queued)
 	return err;
 }
 
-static int give_ring(const struct iovec *ranges, size_t nr, int advice)
+static int give_ring(struct io_uring *ring, const struct iovec *ranges,
+		     size_t nr, int advice)
 {
 	size_t done = 0;	/* bytes of ranges[0] */
-	struct io_uring ring;
-	int err = io_uring_queue_init(RING_ENTRIES, &ring, 0);
+	int err = 0;
 
-	if (err)
-		return err;
+	/* Left over by a failed submission: they are not to happen now. */
+	if (io_uring_sq_ready(ring))
+		return -EIO;
 	while (nr && (!err || err == -ECANCELED)) {
 		const struct iovec *first = ranges;
 		const size_t first_done = done, first_nr = nr;
 		unsigned queued = 0;
 
 		while (nr && queued < RING_ENTRIES) {
-			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+			struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 			size_t bytes = ranges->iov_len - done;
 
 			if (bytes > RING_BYTES_MAX)
@@ -129,7 +144,7 @@ static int give_ring(const struct iovec *ranges, size_t nr, int advice)
 				done = 0;
 			}
 		}
-		err = finish(&ring, queued);
+		err = finish(ring, queued);
 		/*
 		 * A signal that comes while the kernel starts a worker cancels
 		 * what the worker was for.  Giving back twice does no harm.
@@ -140,35 +155,100 @@ static int give_ring(const struct iovec *ranges, size_t nr, int advice)
 			nr = first_nr;
 		}
 	}
-	io_uring_queue_exit(&ring);
 	return err;
+}
+
+static int open_ring(struct fl_giver_ring **out)
+{
+	struct fl_giver_ring *ring = malloc(sizeof(*ring));
+	int err = ring ? io_uring_queue_init(RING_ENTRIES, &ring->uring, 0) :
+			 -ENOMEM;
+
+	if (err)
+		free(ring);
+	else
+		*out = ring;
+	return err;
+}
+
+static void close_ring(struct fl_giver_ring *ring)
+{
+	if (ring)
+		io_uring_queue_exit(&ring->uring);
+	free(ring);
 }
 #endif
 
-int fl_giveback(const struct iovec *ranges, size_t nr,
-		enum fl_giveback_advice advice, enum fl_giveback_method method)
+int fl_giver_open(enum fl_giveback_method method, struct fl_giver *giver)
 {
-	int pidfd, err = 0;
+	struct fl_giver g = { .method = method, .pidfd = -1 };
+	int err = 0;
 
 	switch (method) {
+	case FL_GIVE_LOOP:
+		break;
+	case FL_GIVE_BATCH:
+		g.pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		err = g.pidfd < 0 ? -errno : 0;
+		break;
+	case FL_GIVE_RING:
+#if HAVE_LIBURING
+		err = open_ring(&g.ring);
+#else
+		err = -ENOTSUP;
+#endif
+		break;
+	default:
+		err = -EINVAL;
+	}
+	if (!err)
+		*giver = g;
+	return err;
+}
+
+void fl_giver_close(struct fl_giver *giver)
+{
+	if (giver->pidfd >= 0)
+		close(giver->pidfd);
+	giver->pidfd = -1;
+#if HAVE_LIBURING
+	close_ring(giver->ring);
+	giver->ring = NULL;
+#endif
+}
+
+int fl_giver_give(struct fl_giver *giver, const struct iovec *ranges, size_t nr,
+		  enum fl_giveback_advice advice)
+{
+	int err = 0;
+
+	switch (giver->method) {
 	case FL_GIVE_LOOP:
 		for (size_t i = 0; i < nr && !err; i++)
 			err = fl_giveback_one(ranges[i].iov_base,
 					      ranges[i].iov_len, advice);
 		return err;
 	case FL_GIVE_BATCH:
-		pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-		if (pidfd < 0)
-			return -errno;
-		err = give_batch(ranges, nr, advice_of(advice), pidfd);
-		close(pidfd);
-		return err;
-	case FL_GIVE_RING:
+		return give_batch(ranges, nr, advice_of(advice), giver->pidfd);
 #if HAVE_LIBURING
-		return give_ring(ranges, nr, advice_of(advice));
-#else
-		return -ENOTSUP;
+	case FL_GIVE_RING:
+		return give_ring(&giver->ring->uring, ranges, nr,
+				 advice_of(advice));
 #endif
+	default:
+		return -EINVAL;
 	}
-	return -EINVAL;
+}
+
+int fl_giveback(const struct iovec *ranges, size_t nr,
+		enum fl_giveback_advice advice, enum fl_giveback_method method)
+{
+	struct fl_giver giver;
+	int err = fl_giver_open(method, &giver);
+
+	if (err)
+		return err;
+	err = fl_giver_give(&giver, ranges, nr, advice);
+	fl_giver_close(&giver);
+	return err;
 }

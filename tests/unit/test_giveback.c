@@ -336,9 +336,95 @@ static void test_one(void **state)
 					 FL_GIVE_DONTNEED), -ENOMEM);
 }
 
-static void test_method_unknown(void **state)
+/* One giver, many calls, a refused one among them. */
+static void check_again(enum fl_giveback_method method)
+{
+	const size_t page = fl_page_bytes();
+	char *base = reserve(400 * page);
+	struct iovec ranges[200], wrong = pages(base, 1, 1);
+	struct fl_giver giver;
+
+	skip_without(method, FL_GIVE_DONTNEED);
+	wrong.iov_base = base + 1;
+	for (size_t i = 0; i < 200; i++)
+		ranges[i] = pages(base, 2 * i, 1);
+	assert_int_equal(fl_giver_open(method, &giver), 0);
+	for (int round = 0; round < 5; round++) {
+		fill(base, 400);
+		assert_int_equal(fl_giver_give(&giver, ranges, 200,
+					       FL_GIVE_DONTNEED), 0);
+		for (size_t i = 0; i < 400; i++) {
+			if (i % 2)
+				assert_kept(base, i);
+			else
+				assert_gone(base, i);
+		}
+		assert_int_equal(fl_giver_give(&giver, &wrong, 1,
+					       FL_GIVE_DONTNEED), -EINVAL);
+	}
+	fl_giver_close(&giver);
+	fl_giver_close(&giver);
+	fl_release(base, 400 * page);
+}
+
+/* Is there anything that the kernel could read? */
+static bool is_open(char *base, size_t i)
+{
+	return !madvise(base + i * fl_page_bytes(), fl_page_bytes(),
+			MADV_POPULATE_READ);
+}
+
+static void check_guards(enum fl_giveback_method method)
+{
+	char *base = reserve(16 * fl_page_bytes());
+	struct iovec ranges[] = { pages(base, 1, 2), pages(base, 8, 1) };
+
+	skip_without(method, FL_GIVE_GUARD);
+	fill(base, 16);
+	assert_int_equal(fl_giveback(ranges, 2, FL_GIVE_GUARD, method), 0);
+	for (size_t i = 0; i < 16; i++) {
+		if (i == 1 || i == 2 || i == 8) {
+			assert_false(is_resident(base, i));
+			assert_false(is_open(base, i));
+		} else {
+			assert_kept(base, i);
+		}
+	}
+	assert_int_equal(fl_giveback(ranges, 1, FL_GIVE_UNGUARD, method), 0);
+	assert_gone(base, 1);
+	assert_gone(base, 2);
+	assert_false(is_open(base, 8));
+	fl_release(base, 16 * fl_page_bytes());
+}
+
+static void test_loop_again(void **state)
 {
 	(void)state;
+	check_again(FL_GIVE_LOOP);
+	check_guards(FL_GIVE_LOOP);
+}
+
+static void test_batch_again(void **state)
+{
+	(void)state;
+	check_again(FL_GIVE_BATCH);
+	check_guards(FL_GIVE_BATCH);
+}
+
+static void test_ring_again(void **state)
+{
+	(void)state;
+	check_again(FL_GIVE_RING);
+	check_guards(FL_GIVE_RING);
+}
+
+static void test_method_unknown(void **state)
+{
+	struct fl_giver giver;
+
+	(void)state;
+	assert_int_equal(fl_giver_open((enum fl_giveback_method)99, &giver),
+			 -EINVAL);
 	assert_int_equal(fl_giveback(NULL, 0, FL_GIVE_DONTNEED,
 				     (enum fl_giveback_method)99), -EINVAL);
 }
@@ -354,6 +440,9 @@ int main(void)
 		cmocka_unit_test(test_loop_free),
 		cmocka_unit_test(test_batch_free),
 		cmocka_unit_test(test_ring_free),
+		cmocka_unit_test(test_loop_again),
+		cmocka_unit_test(test_batch_again),
+		cmocka_unit_test(test_ring_again),
 		cmocka_unit_test(test_method_unknown),
 	};
 
