@@ -299,7 +299,8 @@ static int rig_serve(struct rig *rig)
 {
 	const int cpu = rig->args->values[CPU] == CPU_SAME ?
 		rig->args->cpu : fl_place_other(rig->args->cpu);
-	int err = fl_uffd_serve(&rig->service, &rig->uffd, serve, rig, cpu);
+	int err = fl_uffd_serve(&rig->service, &rig->uffd, FL_UFFD_BLOCK, serve,
+				rig, cpu);
 
 	rig->serves = !err;
 	return err;

@@ -21,7 +21,7 @@
 #include "vm/census.h"
 #include "vm/fault.h"
 #include "vm/reserve.h"
-#include "vm/uffd.h"
+#include "vm/uffd_service.h"
 
 enum { MECHANISM, RETURN, DELIVERY, CPU, THREADS };
 enum { RETURN_SIGRETURN, RETURN_USER };

@@ -23,7 +23,7 @@
 #include "vm/giveback.h"
 #include "vm/place.h"
 #include "vm/spans.h"
-#include "vm/uffd.h"
+#include "vm/uffd_service.h"
 
 enum { SPAN, STEP, GROWTH, HANDLER, CPU, FILL, RESET };
 enum { HANDLER_SIGBUS, HANDLER_THREAD };
@@ -221,8 +221,8 @@ static int serve(struct heap *heap, const struct fl_open_args *args)
 
 	if (args->values[CPU] == CPU_OTHER)
 		cpu = fl_place_other(cpu);
-	err = fl_uffd_serve(&heap->service, &heap->uffd, uffd_rw_resolve, heap,
-			    cpu);
+	err = fl_uffd_serve(&heap->service, &heap->uffd, FL_UFFD_BLOCK,
+			    uffd_rw_resolve, heap, cpu);
 	heap->thread = !err;
 	return err;
 }

@@ -61,6 +61,7 @@ unit_tests = \
 	%D%/unit/test_table \
 	%D%/unit/test_trace \
 	%D%/unit/test_uffd \
+	%D%/unit/test_uffd_service \
 	%D%/unit/test_workload
 
 if HAVE_CMOCKA
@@ -160,7 +161,8 @@ test_helpers = \
 	%D%/conformance/unsupported.c \
 	%D%/modules/no_symbol.c \
 	%D%/modules/table.c \
-	%D%/modules/undefined.c
+	%D%/modules/undefined.c \
+	%D%/unit/uffd_touch.h
 
 CLEANFILES += codegen-record.tsv
 

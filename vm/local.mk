@@ -20,7 +20,8 @@ libfaultline_la_SOURCES = \
 	%D%/reserve.c \
 	%D%/rseq.c \
 	%D%/spans.c \
-	%D%/uffd.c
+	%D%/uffd.c \
+	%D%/uffd_service.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 # When functions are added: current and age go up by one; when one changes or
@@ -44,4 +45,5 @@ vminclude_HEADERS = \
 	%D%/reserve.h \
 	%D%/rseq.h \
 	%D%/spans.h \
-	%D%/uffd.h
+	%D%/uffd.h \
+	%D%/uffd_service.h

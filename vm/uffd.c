@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "faultline/compat.h"
-#include "vm/fault.h"
-#include "vm/place.h"
 #include "vm/reserve.h"
 #include "vm/uffd.h"
 
@@ -54,14 +54,54 @@ void fl_uffd_close(struct fl_uffd *uffd)
 	uffd->fd = -1;
 }
 
-int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes)
+int fl_uffd_probe(uint64_t features, char *reason, size_t reason_bytes)
+{
+	struct fl_uffd uffd;
+	int err = fl_uffd_open(features, &uffd);
+
+	if (!err) {
+		fl_uffd_close(&uffd);
+		return 0;
+	}
+	snprintf(reason, reason_bytes, "userfaultfd: %s%s", strerror(-err),
+		 err == -EPERM ? " (forbidden to this process, perhaps by a "
+				 "seccomp filter)" :
+		 err == -ENOTSUP ? " (the kernel lacks a feature that these "
+				   "settings need)" : "");
+	return err;
+}
+
+static int watch(const struct fl_uffd *uffd, char *base, size_t bytes,
+		 uint64_t mode)
 {
 	struct uffdio_register reg = {
 		.range = { .start = (uintptr_t)base, .len = bytes },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.mode = mode,
 	};
 
 	return ioctl(uffd->fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes)
+{
+	return watch(uffd, base, bytes, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+int fl_uffd_register_wp(const struct fl_uffd *uffd, char *base, size_t bytes)
+{
+	return watch(uffd, base, bytes, UFFDIO_REGISTER_MODE_WP);
+}
+
+int fl_uffd_protect(const struct fl_uffd *uffd, char *base, size_t bytes)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = (uintptr_t)base, .len = bytes },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	if (madvise(base, bytes, MADV_POPULATE_READ))
+		return -errno;
+	return ioctl(uffd->fd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
 }
 
 /*
@@ -121,96 +161,21 @@ int fl_uffd_zero(const struct fl_uffd *uffd, char *to, size_t bytes)
 	return err;
 }
 
-/* Let go on who sleeps on the page at @address. */
-static void wake(const struct fl_uffd *uffd, uint64_t address)
+int fl_uffd_move(const struct fl_uffd *uffd, char *to, char *from,
+		 size_t bytes, size_t *moved)
 {
-	struct uffdio_range range = {
-		.start = address & ~(uint64_t)(fl_page_bytes() - 1),
-		.len = fl_page_bytes(),
-	};
-
-	ioctl(uffd->fd, UFFDIO_WAKE, &range);
-}
-
-/*
- * Cancelled in read(), it does not leave by returning, and AddressSanitizer
- * would find its locals' red zones in the way of whoever has the stack next.
- */
-__attribute__((no_sanitize("address")))
-static void *service_loop(void *argument)
-{
-	struct fl_uffd_service *service = argument;
-
-	for (;;) {
-		struct uffd_msg msg;
-		/* The cancellation point by which fl_uffd_stop ends the loop. */
-		ssize_t n = read(service->uffd->fd, &msg, sizeof(msg));
-		int state;
-
-		if (n != (ssize_t)sizeof(msg)) {
-			if (n < 0 && (errno == EINTR || errno == EAGAIN))
-				continue;
-			return NULL;
-		}
-		if (msg.event != UFFD_EVENT_PAGEFAULT)
-			continue;
-		/* A resolved fault must not be left half done. */
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-		if (service->resolve(service->owner, (char *)(uintptr_t)
-				     msg.arg.pagefault.address))
-			wake(service->uffd, msg.arg.pagefault.address);
-		else
-			fl_fault_raise((int)msg.arg.pagefault.feat.ptid,
-				       (char *)(uintptr_t)
-				       msg.arg.pagefault.address);
-		pthread_setcancelstate(state, NULL);
-	}
-}
-
-/* A thread inherits where its creator may run, which may be pinned. */
-static int set_cpus(pthread_attr_t *attr, int cpu)
-{
-	int cpus[CPU_SETSIZE], nr = 1;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	if (cpu >= 0)
-		cpus[0] = cpu;
-	else
-		nr = fl_place_cpus(cpus, CPU_SETSIZE);
-	for (int i = 0; i < nr; i++)
-		CPU_SET((unsigned)cpus[i], &set);
-	return -pthread_attr_setaffinity_np(attr, sizeof(set), &set);
-}
-
-int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
-		  fl_uffd_fn resolve, void *owner, int cpu)
-{
-	sigset_t all, saved;
-	pthread_attr_t attr;
 	int err;
 
-	*service = (struct fl_uffd_service){
-		.uffd = uffd, .resolve = resolve, .owner = owner,
-	};
-	err = -pthread_attr_init(&attr);
-	if (err)
-		return err;
-	err = set_cpus(&attr, cpu);
-	if (!err) {
-		/* The program's signals are not the service thread's business. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &saved);
-		err = -pthread_create(&service->thread, &attr, service_loop,
-				      service);
-		pthread_sigmask(SIG_SETMASK, &saved, NULL);
-	}
-	pthread_attr_destroy(&attr);
-	return err;
-}
+	*moved = 0;
+	do {
+		struct uffdio_move move = {
+			.dst = (uintptr_t)to + *moved,
+			.src = (uintptr_t)from + *moved,
+			.len = bytes - *moved, .mode = UFFDIO_MOVE_MODE_DONTWAKE,
+		};
 
-void fl_uffd_stop(struct fl_uffd_service *service)
-{
-	pthread_cancel(service->thread);
-	pthread_join(service->thread, NULL);
+		err = ioctl(uffd->fd, UFFDIO_MOVE, &move) ? -errno : 0;
+		*moved += move.move > 0 ? (size_t)move.move : 0;
+	} while (err == -EAGAIN);
+	return err;
 }

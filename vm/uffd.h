@@ -6,21 +6,20 @@
  * whatever vm.unprivileged_userfaultfd says.  The price: a system call that
  * touches a missing page gets EFAULT instead of being served.
  *
- * Two ways to be told of a missing page:
+ * Two ways to be told of a fault:
  *  sigbus  UFFD_FEATURE_SIGBUS: the faulting thread gets SIGBUS (vm/fault.h)
- *  thread  the faulting thread sleeps while a service thread reads the event
- *          and resolves it
+ *  thread  the faulting thread sleeps while another reads the event and resolves
+ *          it (vm/uffd_service.h)
  *
- * A registration is lost in a fork child, which then silently zero-fills: a heap
- * that has one needs a hook (vm/fork.h).
- * Context: open, register and the service are cold; the page operations are
- * bare ioctls, async-signal-safe and MT-safe.
+ * A registration is lost in a fork child, which then silently zero-fills, and a
+ * descriptor that a child inherits still acts on its parent's memory: a heap that
+ * has one needs a hook (vm/fork.h).
+ * Context: open, register and probe are cold; the page operations are bare
+ * ioctls, async-signal-safe and MT-safe.
  */
 #ifndef FL_VM_UFFD_H
 #define FL_VM_UFFD_H
 
-#include <pthread.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,16 +32,39 @@ struct fl_uffd {
  * fl_uffd_open: @features: UFFD_FEATURE_* that must be had.
  * Returns 0, -ENOSYS (no userfaultfd), -EPERM (forbidden, by seccomp or
  * otherwise), -ENOTSUP (a feature is missing), or another -errno.
+ * Both are async-signal-safe.
  */
 int fl_uffd_open(uint64_t features, struct fl_uffd *uffd);
 void fl_uffd_close(struct fl_uffd *uffd);
 
 /*
+ * fl_uffd_probe: Open one with @features and close it.
+ * @reason: if not, one line that says why.  Returns what fl_uffd_open does.
+ */
+int fl_uffd_probe(uint64_t features, char *reason, size_t reason_bytes);
+
+/*
  * fl_uffd_register: Watch missing pages of [base, base + bytes), whole pages of
  * an open reservation.  A range has at most one userfaultfd (-EBUSY).
  * Registering PROT_NONE memory succeeds and is useless: accesses get SIGSEGV.
+ * fl_uffd_register_wp: Watch write-protected pages instead (Linux 5.7); missing
+ * pages are filled by the kernel as ever.
+ *
+ * What is registered and what is not are different VMAs, even side by side: a
+ * range in the middle of a VMA makes two more (-ENOMEM: vm.max_map_count).
  */
 int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes);
+int fl_uffd_register_wp(const struct fl_uffd *uffd, char *base, size_t bytes);
+
+/*
+ * fl_uffd_protect: Stores to whole pages, never used and registered with
+ * fl_uffd_register_wp, are faults from now on.  The shared zero page is mapped
+ * there first: where nothing is, a store would allocate a page before it is
+ * found to be forbidden, and leave it.  So loads read zero.
+ * Returns 0 or -errno (-EINVAL: before Linux 5.14).  Costs no VMA, but page
+ * tables.  MADV_DONTNEED undoes it.
+ */
+int fl_uffd_protect(const struct fl_uffd *uffd, char *base, size_t bytes);
 
 /*
  * fl_uffd_copy: Fill missing pages at @to with a copy of @from.  Pages that are
@@ -61,29 +83,15 @@ int fl_uffd_copy(const struct fl_uffd *uffd, char *to, const char *from,
 int fl_uffd_zero(const struct fl_uffd *uffd, char *to, size_t bytes);
 
 /*
- * fl_uffd_fn: Resolve the fault at @address, on the service thread.  True when
- * done; false declines, and the faulting thread then gets a SIGSEGV for that
- * address.
+ * fl_uffd_move: Take the pages at @from away and put them, with what is in them,
+ * at @to, where pages are missing (Linux 6.8: UFFD_FEATURE_MOVE).  Wakes nobody.
+ * @from: whole pages of private anonymous memory, resident and open.
+ * @moved: bytes done before the page that failed; all of them on success.
+ * Returns 0 or -errno (-EEXIST: @to has a page there; -ENOENT: @from has none, or
+ * @to is not registered; -EBUSY: the page is pinned, or shared with a fork
+ * child until this process writes to it).
  */
-typedef bool (*fl_uffd_fn)(void *owner, char *address);
-
-struct fl_uffd_service {
-	const struct fl_uffd *uffd;
-	fl_uffd_fn resolve;
-	void *owner;
-	pthread_t thread;
-};
-
-/*
- * fl_uffd_serve: Start the service thread, pinned to @cpu (-1: wherever the
- * process may run, even if the calling thread is pinned).  It waits in blocking
- * reads.  @service is caller-owned until fl_uffd_stop.  The descriptor must have
- * been opened with UFFD_FEATURE_THREAD_ID and, so that addresses are exact,
- * UFFD_FEATURE_EXACT_ADDRESS.
- * Returns 0 or -errno.
- */
-int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
-		  fl_uffd_fn resolve, void *owner, int cpu);
-void fl_uffd_stop(struct fl_uffd_service *service);
+int fl_uffd_move(const struct fl_uffd *uffd, char *to, char *from,
+		 size_t bytes, size_t *moved);
 
 #endif
