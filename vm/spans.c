@@ -107,31 +107,56 @@ struct fl_cursor fl_spans_large(struct fl_region *pub, struct fl_cursor cursor,
 	return cursor;
 }
 
+/*
+ * A span's state is 0 if it was never used; else how many pages its last region
+ * left usable, and one.
+ */
+static uint64_t left_bytes(const struct fl_block *span)
+{
+	return span->state ? (span->state - 1) * fl_page_bytes() : 0;
+}
+
+char *fl_spans_frontier(const struct fl_block *span)
+{
+	if (span->owner)
+		return ((const struct fl_span_region *)span->owner)->frontier;
+	return fl_block_top(span) - left_bytes(span);
+}
+
 int fl_spans_region_create(struct fl_heap *heap, struct fl_region **out)
 {
 	struct fl_spans *spans = (struct fl_spans *)heap;
 	struct fl_span_region *region;
 	char *top;
+	int err = -ENOMEM;
 
 	if (spans->refusal)
 		return spans->refusal;
 	region = fl_record_take(&spans->blocks);
 	if (!region)
-		return -ENOMEM;
+		return err;
 	region->span = fl_blocks_take(&spans->blocks, 1, &region->pub);
-	if (!region->span) {
-		fl_record_give(&spans->blocks, region);
-		return -ENOMEM;
+	if (!region->span)
+		goto give_record;
+	if (spans->ready_span && !region->span->state) {
+		err = spans->ready_span(spans, region->span);
+		if (err)
+			goto give_span;
 	}
 	top = fl_block_top(region->span);
 	region->heap = spans;
 	region->step_bytes = spans->step_bytes;
-	/* The span's state is how many pages its last region left usable. */
-	region->frontier = top - region->span->state * fl_page_bytes();
+	region->frontier = top - left_bytes(region->span);
 	region->pub.events = &heap->events;
 	region->pub.cursor.bump = top;
 	*out = &region->pub;
 	return 0;
+
+give_span:
+	fl_blocks_give(&spans->blocks, region->span);
+give_record:
+	fl_record_give(&spans->blocks, region);
+	return err;
 }
 
 void fl_spans_region_reset(struct fl_region *pub)
@@ -161,7 +186,7 @@ void fl_spans_region_destroy(struct fl_region *pub)
 
 	fl_spans_region_reset(pub);
 	bytes = (size_t)(fl_block_top(region->span) - region->frontier);
-	region->span->state = (uint32_t)(bytes / fl_page_bytes());
+	region->span->state = (uint32_t)(bytes / fl_page_bytes()) + 1;
 	fl_blocks_give(blocks, region->span);
 	fl_record_give(blocks, region);
 }
@@ -179,13 +204,6 @@ static int drop_pages(struct fl_spans *spans, char *base, size_t bytes)
 	(void)spans;
 	fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
 	return fl_protect(base, bytes, FL_CLOSED);
-}
-
-static char *frontier_of(const struct fl_block *span)
-{
-	if (span->owner)
-		return ((const struct fl_span_region *)span->owner)->frontier;
-	return fl_block_top(span) - span->state * fl_page_bytes();
 }
 
 void fl_spans_freeze(struct fl_spans *spans, int err)
@@ -208,9 +226,9 @@ void fl_spans_freeze(struct fl_spans *spans, int err)
 
 		if (!span->base || span == b->sink)
 			continue;
-		if (frontier_of(span) > span->base)
+		if (fl_spans_frontier(span) > span->base)
 			failed = fl_protect(span->base, (size_t)
-					    (frontier_of(span) - span->base),
+					    (fl_spans_frontier(span) - span->base),
 					    FL_CLOSED);
 	}
 	if (failed)
@@ -226,9 +244,9 @@ uint64_t fl_spans_trim(struct fl_heap *heap)
 	for (struct fl_block *b = spans->blocks.free[0]; b; b = b->next) {
 		if (spans->return_pages(spans, b->base, b->bytes))
 			continue;
-		spans->open_bytes -= b->state * fl_page_bytes();
+		spans->open_bytes -= left_bytes(b);
 		bytes += b->bytes;
-		b->state = 0;
+		b->state = 1;
 	}
 	return bytes;
 }

@@ -27,11 +27,19 @@
 /* First member of the strategy's heap. */
 struct fl_spans {
 	struct fl_blocks blocks;
+	/* Prepare a span that was never used; NULL: it needs nothing. */
+	int (*ready_span)(struct fl_spans *spans, const struct fl_block *span);
 	/* Make whole pages usable.  0 or -errno; async-signal-safe. */
 	int (*open_pages)(struct fl_spans *spans, char *base, size_t bytes);
-	/* Undo it at reset and destroy; NULL: pages stay usable. */
+	/*
+	 * Undo it at reset and destroy, from the frontier to the top of the
+	 * span; NULL: pages stay usable.  What fails has changed nothing.
+	 */
 	int (*close_pages)(struct fl_spans *spans, char *base, size_t bytes);
-	/* For trim: undo it and give the pages back to the kernel. */
+	/*
+	 * For trim, and for all of a dead region's span: undo it and give the
+	 * pages back to the kernel.
+	 */
 	int (*return_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	uint64_t step_bytes, step_bytes_max;
 	bool doubling;
@@ -97,6 +105,12 @@ void fl_spans_region_destroy(struct fl_region *region);
  * Cost: one mprotect for each span that was ever used.  Async-signal-safe.
  */
 void fl_spans_freeze(struct fl_spans *spans, int err);
+
+/*
+ * fl_spans_frontier: The frontier of a span, whether its region lives or what it
+ * left behind when it died.
+ */
+char *fl_spans_frontier(const struct fl_block *span);
 
 /* The trim hook: the spans of dead regions are as if never used. */
 uint64_t fl_spans_trim(struct fl_heap *heap);
