@@ -1,25 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * segv_extend: one contiguous range per region, closed below a frontier.  The
- * store below the frontier raises SIGSEGV; the handler opens the next pages
- * with mprotect and the store goes on: the object stays where it is.
+ * store below the frontier raises SIGSEGV; the handler opens the next pages and
+ * the store goes on: the object stays where it is.
+ *
+ *  frontier=mprotect  the range is PROT_NONE, and what is open is not
+ *  frontier=guard     the range is read-write, and MADV_GUARD pages lie below
+ *                     the frontier: a "window", as low as a site can reach and
+ *                     no lower, because guards cost page tables.  It moves with
+ *                     the frontier
  *
  * The handler extends at any pc, because library calls may fill an object, but
  * only from the frontier down to what the largest object of a site can reach.
  * At the end of the range a declared site is sent to the sink; anything else is
- * a bug of the program and is passed on.  Where the frontier is and how far a
- * fault may lie below it is vm/spans.h's; what opening and closing mean is here.
+ * a bug of the program and is passed on.  (Below a window nothing is closed: a
+ * wild store there gets a page from the kernel and is not noticed.)  Where the
+ * frontier is and how far a fault may lie below it is vm/spans.h's; what opening
+ * and closing mean is here.
  */
 #include "faultline/site.h"
 #include "faultline/strategy.h"
+#include "vm/fault_resume.h"
 #include "vm/giveback.h"
+#include "vm/guard.h"
 #include "vm/spans.h"
 
-enum { SPAN, STEP, GROWTH, RESET };
+enum { SPAN, STEP, GROWTH, FRONTIER, RESET, RETURN };
+enum { FRONTIER_MPROTECT, FRONTIER_GUARD };
 enum { RESET_KEEP, RESET_REWIND, RESET_RETURN };
+enum { RETURN_SIGRETURN, RETURN_USER };
+
+/*
+ * A window is FL_GUARD_BYTES, and down to a multiple of this, so that a frontier
+ * that moves by a page at a time finds it where it is, mostly.
+ */
+#define WINDOW_GRAIN	65536u
 
 static const char *const growths[] = { "constant", "doubling", NULL };
+static const char *const frontiers[] = { "mprotect", "guard", NULL };
 static const char *const resets[] = { "keep", "rewind", "return", NULL };
+static const char *const returns[] = { "sigreturn", "user", NULL };
 
 static const struct fl_tunable tunables[] = {
 	[SPAN] = {
@@ -37,11 +57,23 @@ static const struct fl_tunable tunables[] = {
 		.help = "each step as large as the first, or twice the one before",
 		.choices = growths,
 	},
+	[FRONTIER] = {
+		.name = "frontier", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "what closes the pages below the frontier (guard: Linux "
+			"6.13; a rewind loses the pages of the topmost window)",
+		.choices = frontiers,
+	},
 	[RESET] = {
 		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,
 		.help = "at reset and destroy: keep what is open, close it with "
 			"its pages kept (rewind), or close it and return them",
 		.choices = resets,
+	},
+	[RETURN] = {
+		.name = "return", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "how the handler goes back to the program: by system "
+			"call, or by restoring all registers itself (user)",
+		.choices = returns,
 	},
 };
 
@@ -62,6 +94,98 @@ static int return_pages(struct fl_spans *spans, char *base, size_t bytes)
 {
 	fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
 	return rewind_pages(spans, base, bytes);
+}
+
+static int install(char *low, char *high)
+{
+	return low < high ? fl_guard_install(low, (size_t)(high - low),
+					     FL_GUARD_MADVISE) : 0;
+}
+
+static int remove_guards(char *low, char *high)
+{
+	return low < high ? fl_guard_remove(low, (size_t)(high - low),
+					    FL_GUARD_MADVISE) : 0;
+}
+
+static char *lower(char *a, char *b)
+{
+	return a < b ? a : b;
+}
+
+static char *higher(char *a, char *b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * The low end of the window of @frontier: a function of the frontier alone, so
+ * that nothing has to be remembered.  It does not reach into the guard that lies
+ * below each span.
+ */
+static char *window_low(const struct fl_block *span, char *frontier)
+{
+	char *low = frontier - FL_GUARD_BYTES;
+
+	low -= (uintptr_t)low & (WINDOW_GRAIN - 1);
+	return higher(low, span->base);
+}
+
+static int ready_window(struct fl_spans *spans, const struct fl_block *span)
+{
+	char *top = fl_block_top(span);
+
+	(void)spans;
+	return install(window_low(span, top), top);
+}
+
+/* First the new guards: whatever happens, what lies below a frontier faults. */
+static int open_window(struct fl_spans *spans, char *frontier, size_t bytes)
+{
+	const struct fl_block *span = fl_blocks_find(&spans->blocks, frontier);
+	char *const old = frontier + bytes;
+	char *const low = window_low(span, frontier);
+	char *const old_low = window_low(span, old);
+	char *const high = lower(frontier, old_low);
+	int err = install(low, high);
+
+	if (!err)
+		err = remove_guards(higher(frontier, old_low), old);
+	if (err)
+		remove_guards(low, high);
+	return err;
+}
+
+/* The window goes back to the top of the span; the pages below it stay. */
+static int rewind_window(struct fl_spans *spans, char *frontier, size_t bytes)
+{
+	const struct fl_block *span = fl_blocks_find(&spans->blocks, frontier);
+	char *const top = frontier + bytes;
+	char *const low = window_low(span, top);
+	int err = install(low, top);
+
+	if (!err)
+		err = remove_guards(window_low(span, frontier),
+				    lower(frontier, low));
+	if (err)
+		remove_guards(higher(low, frontier), top);
+	return err;
+}
+
+static int return_window(struct fl_spans *spans, char *frontier, size_t bytes)
+{
+	fl_giveback_one(frontier, bytes, FL_GIVE_DONTNEED);
+	return rewind_window(spans, frontier, bytes);
+}
+
+/* All of a dead region's span, whatever its frontier is. */
+static int trim_window(struct fl_spans *spans, char *base, size_t bytes)
+{
+	char *frontier = fl_spans_frontier(fl_blocks_find(&spans->blocks, base));
+
+	fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
+	return rewind_window(spans, frontier,
+			     (size_t)(base + bytes - frontier));
 }
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -88,20 +212,60 @@ static bool segv_extend_handle(void *owner, const struct fl_fault *fault)
 
 #include "faultline/module.h"
 
+static int segv_extend_probe(const uint64_t *values, char *reason,
+			     size_t reason_bytes)
+{
+	int err = 0;
+
+	if (values[FRONTIER] == FRONTIER_GUARD)
+		err = fl_guard_probe(FL_GUARD_MADVISE);
+	if (err)
+		snprintf(reason, reason_bytes,
+			 "this kernel refuses frontier=guard pages: %s",
+			 strerror(-err));
+	else if (values[RETURN] == RETURN_USER)
+		err = fl_fault_resume_probe(reason, reason_bytes);
+	return err;
+}
+
+/* What opening and closing mean, for each kind of frontier. */
+static const struct {
+	enum fl_access access;
+	enum fl_guard_kind guard;	/* below each span */
+	int (*ready)(struct fl_spans *, const struct fl_block *);
+	int (*open)(struct fl_spans *, char *, size_t);
+	int (*trim)(struct fl_spans *, char *, size_t);
+	int (*close[3])(struct fl_spans *, char *, size_t);
+} kinds[] = {
+	[FRONTIER_MPROTECT] = {
+		.access = FL_CLOSED, .open = open_pages, .trim = return_pages,
+		.close = {
+			[RESET_REWIND] = rewind_pages,
+			[RESET_RETURN] = return_pages,
+		},
+	},
+	[FRONTIER_GUARD] = {
+		.access = FL_OPEN, .guard = FL_GUARD_MADVISE,
+		.ready = ready_window, .open = open_window, .trim = trim_window,
+		.close = {
+			[RESET_REWIND] = rewind_window,
+			[RESET_RETURN] = return_window,
+		},
+	},
+};
+
 static int segv_extend_open(const struct fl_open_args *args,
 			    struct fl_heap **heap)
 {
+	const uint64_t frontier = args->values[FRONTIER];
 	struct fl_blocks_config config = {
 		.block_bytes = args->values[SPAN],
 		.guard_bytes = FL_GUARD_BYTES,
-		.access = FL_CLOSED,
+		.guard = kinds[frontier].guard,
+		.access = kinds[frontier].access,
 		.handle = segv_extend_handle,
+		.user_return = args->values[RETURN] == RETURN_USER,
 		FL_MODULE_SITES,
-	};
-	int (*const closers[])(struct fl_spans *, char *, size_t) = {
-		[RESET_KEEP] = NULL,
-		[RESET_REWIND] = rewind_pages,
-		[RESET_RETURN] = return_pages,
 	};
 	struct fl_spans *spans;
 	int err = fl_spans_open(args, &config, sizeof(*spans), heap);
@@ -109,9 +273,10 @@ static int segv_extend_open(const struct fl_open_args *args,
 	if (err)
 		return err;
 	spans = (struct fl_spans *)*heap;
-	spans->open_pages = open_pages;
-	spans->return_pages = return_pages;
-	spans->close_pages = closers[args->values[RESET]];
+	spans->ready_span = kinds[frontier].ready;
+	spans->open_pages = kinds[frontier].open;
+	spans->return_pages = kinds[frontier].trim;
+	spans->close_pages = kinds[frontier].close[args->values[RESET]];
 	spans->step_bytes = args->values[STEP] * fl_page_bytes();
 	spans->step_bytes_max = (uint64_t)1 << 30;
 	spans->doubling = args->values[GROWTH];
@@ -120,11 +285,12 @@ static int segv_extend_open(const struct fl_open_args *args,
 
 FL_STRATEGY(
 	.name = "segv_extend",
-	.summary = "one contiguous range per region; SIGSEGV moves an mprotect frontier",
+	.summary = "one contiguous range per region; SIGSEGV moves a frontier",
 	.trigger = "SIGSEGV",
 	.answer = FL_ANSWER_EXTEND,
 	.tunables = tunables,
 	.nr_tunables = sizeof(tunables) / sizeof(tunables[0]),
+	.probe = segv_extend_probe,
 	.open = segv_extend_open,
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,

@@ -108,7 +108,8 @@ script_tests = \
 	%D%/codegen/codegen.test \
 	%D%/conformance/broken.test \
 	%D%/conformance/cli.test \
-	%D%/conformance/modules.test
+	%D%/conformance/modules.test \
+	%D%/conformance/settings.test
 
 # What tests need beside themselves.
 test_helpers = \
