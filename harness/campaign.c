@@ -402,6 +402,7 @@ out_close_campaign:
 static void print_group(const struct fl_campaign *c, uint32_t first,
 			uint32_t end)
 {
+	const struct fl_plan_cell *cell = &c->plan->cells[first];
 	uint64_t samples = 0;
 	double seconds = 0;
 	uint32_t nr_arms = 0;
@@ -419,8 +420,8 @@ static void print_group(const struct fl_campaign *c, uint32_t first,
 		}
 		nr_arms += any;
 	}
-	printf("  %-16s %-9s %6u %6u %7u %9" PRIu64 " %8.1f\n",
-	       c->plan->cells[first].group, c->plan->cells[first].kernel,
+	printf("  %-16s %-12s %6u %6u %7u %9" PRIu64 " %8.1f\n", cell->group,
+	       cell->bench ? cell->bench : cell->kernel,
 	       end - first, nr_arms, fl_campaign_blocks_of(c, first), samples,
 	       seconds / 60);
 }
@@ -455,7 +456,7 @@ int fl_campaign_show(const struct fl_plan *plan,
 	printf("%s, %s profile%s%s\n\n", plan->name,
 	       plan->quick ? "quick" : "full", plan->title ? ": " : "",
 	       plan->title ? plan->title : "");
-	printf("  %-16s %-9s %6s %6s %7s %9s %8s\n", "group", "kernel",
+	printf("  %-16s %-12s %6s %6s %7s %9s %8s\n", "group", "measures",
 	       "cells", "arms", "blocks", "samples", "minutes");
 	for (uint32_t i = 0; i < plan->nr_cells; i = end) {
 		for (end = i + 1; end < plan->nr_cells &&

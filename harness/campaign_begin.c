@@ -51,12 +51,14 @@ static json_t *arms_json(const struct fl_plan *plan)
 
 	for (uint32_t i = 0; i < plan->nr_arms; i++) {
 		const struct fl_plan_arm *arm = &plan->arms[i];
+		const bool bench = arm->kind == FL_MODULE_BENCH;
 
 		json_array_append_new(array,
-			json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s, s:s}",
+			json_pack("{s:s, s:s, s:s*, s:s?, s:s?, s:s, s:s}",
 				"arm", arm->name,
-				"strategy", arm->strategy,
-				"answer", fl_answer_name(arm->answer),
+				bench ? "bench" : "strategy", arm->module,
+				"answer", bench ? NULL :
+					  fl_answer_name(arm->answer),
 				"set", arm->settings,
 				"of", arm->of == i ? NULL :
 				      plan->arms[arm->of].name,
@@ -66,36 +68,59 @@ static json_t *arms_json(const struct fl_plan *plan)
 	return array;
 }
 
+static json_t *levels_json(const struct fl_plan_cell *cell)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < cell->nr_levels; i++)
+		json_object_set_new(object, cell->levels[i].tunable,
+				    json_string(cell->levels[i].value));
+	return object;
+}
+
+/* What is measured in a cell. */
+static json_t *measured_json(const struct fl_plan_cell *cell)
+{
+	if (cell->bench)
+		return json_pack("{s:s, s:s, s:o}", "bench", cell->bench,
+				 "op", cell->op, "levels", levels_json(cell));
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:s?, s:b}",
+			 "kernel", cell->kernel,
+			 "object_bytes", (int)cell->object_bytes,
+			 "residence", fl_residence_name(cell->residence),
+			 "block_bytes", (json_int_t)cell->block_bytes,
+			 "lifetime_bytes", (json_int_t)cell->lifetime_bytes,
+			 "trace", cell->trace, "fresh", cell->fresh);
+}
+
 static json_t *cells_json(const struct fl_campaign *c)
 {
+	const struct fl_plan *plan = c->plan;
 	json_t *array = json_array();
 
-	for (uint32_t i = 0; i < c->plan->nr_cells; i++) {
-		const struct fl_plan_cell *cell = &c->plan->cells[i];
-		json_t *arms = json_array();
+	for (uint32_t i = 0; i < plan->nr_cells; i++) {
+		const struct fl_plan_cell *cell = &plan->cells[i];
+		json_t *arms = json_array(), *one, *measured;
 
-		for (uint32_t a = 0; a < c->plan->nr_arms; a++)
+		for (uint32_t a = 0; a < plan->nr_arms; a++)
 			if (cell->arms[a])
 				json_array_append_new(arms, json_string(
-					c->plan->arms[a].name));
-		json_array_append_new(array,
-			json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:s?, s:s, s:b, s:I, s:i, s:o}",
+					plan->arms[a].name));
+		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:s?, s:o}",
 				"cell", cell->name,
 				"group", cell->group,
-				"kernel", cell->kernel,
-				"object_bytes", (int)cell->object_bytes,
-				"residence", fl_residence_name(cell->residence),
-				"block_bytes", (json_int_t)cell->block_bytes,
-				"lifetime_bytes",
-				(json_int_t)cell->lifetime_bytes,
-				"ops", (json_int_t)cell->nr_ops,
-				"trace", cell->trace,
 				"mode", cell->account ? "account" : "timed",
-				"fresh", cell->fresh,
+				"ops", (json_int_t)cell->nr_ops,
 				"latency_events",
 				(json_int_t)cell->latency_events,
 				"blocks", (int)fl_campaign_blocks_of(c, i),
-				"arms", arms));
+				"baseline", cell->baseline == UINT32_MAX ? NULL :
+				plan->arms[cell->baseline].name,
+				"arms", arms);
+		measured = measured_json(cell);
+		json_object_update(one, measured);
+		json_decref(measured);
+		json_array_append_new(array, one);
 	}
 	return array;
 }
@@ -138,7 +163,7 @@ int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 	for (uint32_t i = 0; i < c->plan->nr_arms; i++) {
 		const struct fl_plan_arm *arm = &c->plan->arms[i];
 		bool there = arm->of != i;
-		const char *name = arm->strategy;
+		const char *name = arm->module;
 
 		for (size_t k = 0; k < nr; k++) {
 			there |= !strcmp(binaries[k].path, arm->module_path);

@@ -53,32 +53,24 @@ static void free_words(struct words *w)
 		free(w->word[i]);
 }
 
-/* faultline run ...; with @for_people, as they could type it. */
-static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
-			 uint32_t block, bool for_people, struct words *w)
+static void add_settings(struct words *w, const char *settings)
 {
-	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
-	const struct fl_plan_arm *arm = &c->plan->arms[p.arm];
-	const char *settings = cell->settings[p.arm];
+	if (!settings || !*settings)
+		return;
+	add_word(w, "--set");
+	add_word(w, "%s", settings);
+	/* So that it is one word for a shell as well. */
+	for (char *s = w->failed ? NULL : w->word[w->nr - 1]; s && *s; s++)
+		if (*s == ' ' || *s == '\t')
+			*s = ',';
+}
+
+/* What `faultline run` alone must know. */
+static void add_workload(struct words *w, const struct fl_plan_cell *cell,
+			 bool for_people)
+{
 	char bytes[32];
 
-	*w = (struct words){ .nr = 0 };
-	add_word(w, "faultline");
-	add_word(w, "run");
-	add_word(w, "%s", arm->strategy);
-	if (!for_people) {
-		add_word(w, "--module");
-		add_word(w, "%s", arm->module_path);
-	}
-	if (settings) {
-		add_word(w, "--set");
-		add_word(w, "%s", settings);
-		/* So that it is one word for a shell as well. */
-		for (char *s = w->failed ? NULL : w->word[w->nr - 1]; s && *s;
-		     s++)
-			if (*s == ' ' || *s == '\t')
-				*s = ',';
-	}
 	add_word(w, "--kernel");
 	add_word(w, "%s", cell->kernel);
 	if (!strcmp(cell->kernel, "fill") || !strcmp(cell->kernel, "empty")) {
@@ -100,18 +92,38 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 		add_word(w, "--lifetime");
 		add_word(w, "%s", bytes);
 	}
-	add_word(w, "--ops");
-	add_word(w, "%" PRIu64, cell->nr_ops);
-	add_word(w, "--seed");
-	add_word(w, "%" PRIu64, fl_campaign_workload_seed(c, block));
-	add_word(w, "--latency-events");
-	add_word(w, "%" PRIu64, cell->latency_events);
-	add_word(w, "--cpu");
-	add_word(w, "%d", c->cpu);
 	if (cell->fresh)
 		add_word(w, "--fresh");
 	if (cell->account)
 		add_word(w, "--account");
+}
+
+/* faultline run, or bench; with @for_people, as they could type it. */
+static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
+			 uint32_t block, bool for_people, struct words *w)
+{
+	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
+	const struct fl_plan_arm *arm = &c->plan->arms[p.arm];
+
+	*w = (struct words){ .nr = 0 };
+	add_word(w, "faultline");
+	add_word(w, cell->bench ? "bench" : "run");
+	add_word(w, "%s", arm->module);
+	if (!for_people) {
+		add_word(w, "--module");
+		add_word(w, "%s", arm->module_path);
+	}
+	add_settings(w, cell->settings[p.arm]);
+	if (!cell->bench)
+		add_workload(w, cell, for_people);
+	add_word(w, "--ops");
+	add_word(w, "%" PRIu64, cell->nr_ops);
+	add_word(w, "--seed");
+	add_word(w, "%" PRIu64, fl_campaign_workload_seed(c, block));
+	add_word(w, cell->bench ? "--single" : "--latency-events");
+	add_word(w, "%" PRIu64, cell->latency_events);
+	add_word(w, "--cpu");
+	add_word(w, "%d", c->cpu);
 	if (arm->role == FL_ROLE_PLANTED)
 		add_word(w, "--planted");
 	if (!for_people)
@@ -179,10 +191,13 @@ static const char *const our_keys[] = {
 /* Is this the line of a sample, and of the one that was asked for? */
 static const char *usable(const json_t *run, const struct fl_plan_arm *arm)
 {
+	const bool bench = arm->kind == FL_MODULE_BENCH;
+
 	if (json_integer_value(json_object_get(run, "schema")) != FL_CAMPAIGN_SCHEMA)
 		return "its schema is not 1";
-	if (strcmp(text_in(run, "strategy"), arm->strategy))
-		return "it is about another strategy";
+	if (strcmp(text_in(run, bench ? "bench" : "strategy"), arm->module))
+		return bench ? "it is about another bench" :
+			       "it is about another strategy";
 	if (!json_is_object(json_object_get(run, "metrics")) ||
 	    !json_is_array(json_object_get(run, "flags")))
 		return "it lacks metrics or flags";
@@ -297,14 +312,35 @@ static json_t *trace_name(const char *path)
 	return json_stringn(path, end ? (size_t)(end - path) : strlen(path));
 }
 
-/* What a sample that printed nothing of use would have said of itself. */
+/* What a sample that printed nothing of use would have said of its cell. */
+static json_t *cell_json(const struct fl_plan_cell *cell,
+			 const struct fl_plan_arm *arm)
+{
+	const char *mode = cell->account ? "account" :
+			   arm->role == FL_ROLE_PLANTED ? "planted" : "timed";
+
+	if (cell->bench)
+		return json_pack("{s:s, s:s, s:s}", "bench", arm->module,
+				 "op", cell->op, "mode", mode);
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:o}",
+			 "strategy", arm->module,
+			 "kernel", cell->kernel,
+			 "object_bytes", (int)cell->object_bytes,
+			 "residence", fl_residence_name(cell->residence),
+			 "mode", mode,
+			 "fresh", cell->fresh,
+			 "block_bytes", (json_int_t)cell->block_bytes,
+			 "lifetime_bytes", (json_int_t)cell->lifetime_bytes,
+			 "trace", trace_name(cell->trace));
+}
+
 static json_t *stand_in(const struct fl_campaign *c, struct fl_campaign_pair p,
 			uint32_t block, const struct verdict *v)
 {
 	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
-	const struct fl_plan_arm *arm = &c->plan->arms[p.arm];
 	char command[1024] = "";
 	struct words words;
+	json_t *line, *of_cell;
 	size_t n = 0;
 
 	make_command(c, p, block, true, &words);
@@ -312,24 +348,21 @@ static json_t *stand_in(const struct fl_campaign *c, struct fl_campaign_pair p,
 		n += (size_t)snprintf(command + n, sizeof(command) - n, "%s%s",
 				      i ? " " : "", words.word[i]);
 	free_words(&words);
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:o, s:{}, s:{}, s:[]}",
+	line = json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:{}, s:{}, s:[]}",
 		"schema", FL_CAMPAIGN_SCHEMA,
 		"status", fl_sample_status_name(v->status),
 		"reason", v->reason,
 		"command", command,
-		"strategy", arm->strategy,
 		"settings", settings_json(cell->settings[p.arm]),
-		"kernel", cell->kernel,
-		"object_bytes", (int)cell->object_bytes,
-		"residence", fl_residence_name(cell->residence),
-		"mode", cell->account ? "account" :
-			arm->role == FL_ROLE_PLANTED ? "planted" : "timed",
-		"fresh", cell->fresh,
-		"block_bytes", (json_int_t)cell->block_bytes,
-		"lifetime_bytes", (json_int_t)cell->lifetime_bytes,
 		"seed", (json_int_t)fl_campaign_workload_seed(c, block),
-		"trace", trace_name(cell->trace),
 		"metrics", "unavailable", "flags");
+	of_cell = cell_json(cell, &c->plan->arms[p.arm]);
+	if (json_object_update(line, of_cell)) {
+		json_decref(line);
+		line = NULL;
+	}
+	json_decref(of_cell);
+	return line;
 }
 
 static json_t *place_json(const struct fl_campaign *c,
@@ -350,7 +383,7 @@ static json_t *place_json(const struct fl_campaign *c,
 		"cell", cell->name,
 		"group", cell->group,
 		"arm", arm->name,
-		"role", fl_role_name(arm->role),
+		"role", fl_role_name(fl_plan_role(c->plan, cell, at->pair.arm)),
 		"of", arm->of == at->pair.arm ? NULL :
 		      c->plan->arms[arm->of].name,
 		"repeat", (int)at->repeat,

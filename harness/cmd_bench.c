@@ -83,11 +83,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   arg);
 		a->name = arg;
 		break;
-	case ARGP_KEY_END:
-		if (a->name && a->module_path)
-			argp_error(state, "\"%s\" and --module: name one bench",
-				   a->name);
-		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -143,6 +143,15 @@ static int open_section(struct reader *r, const char *header)
 	return r->err;
 }
 
+static bool is_key(const char *name, const char *known)
+{
+	const size_t n = strlen(known);
+
+	if (known[n - 1] == '.')
+		return !strncmp(name, known, n) && name[n];
+	return !strcmp(name, known);
+}
+
 static int check_key(struct reader *r, unsigned kind, const char *name)
 {
 	const struct fl_known_key *keys = r->known[kind].keys;
@@ -157,7 +166,7 @@ static int check_key(struct reader *r, unsigned kind, const char *name)
 	snprintf(stem, sizeof(stem), "%.*s", (int)(quick ? n - m : n), name);
 	for (size_t i = 0; keys[i].name; i++) {
 		names[i] = keys[i].name;
-		if (strcmp(names[i], stem))
+		if (!is_key(stem, names[i]))
 			continue;
 		if (!quick || keys[i].quick)
 			return 0;

@@ -27,7 +27,7 @@
 
 /* A key that a kind of section may have. */
 struct fl_known_key {
-	const char *name;
+	const char *name;	/* "vary.": every key that begins so and goes on */
 	bool quick;		/* may be there with the suffix _quick, too */
 };
 

@@ -75,6 +75,10 @@ libharness_a_SOURCES = \
 	%D%/oracle.h \
 	%D%/plan.c \
 	%D%/plan.h \
+	%D%/plan_bench.c \
+	%D%/plan_cell.c \
+	%D%/plan_read.c \
+	%D%/plan_read.h \
 	%D%/progress.c \
 	%D%/progress.h \
 	%D%/sample.c \

@@ -156,6 +156,27 @@ static const char *missing_in_bench(const struct fl_bench *b)
 	return NULL;
 }
 
+/*
+ * What may be wrong with a tunable beyond bad_tunable.  A strategy's are
+ * conformance's to judge; of a bench nobody else looks.
+ */
+static const char *broken_promise(const struct fl_tunables *tunables, size_t i)
+{
+	const struct fl_tunable *t = &tunables->table[i];
+
+	if (strpbrk(t->name, "=, \t\n/"))
+		return "has a name that cannot be written in a setting";
+	if (fl_tunable_index(tunables, t->name) != (int)i)
+		return "is declared twice";
+	if (t->kind != FL_TUNABLE_CHOICE)
+		return t->min <= t->def && t->def <= t->max ? NULL :
+			"has a default outside its range";
+	for (size_t k = 0; t->choices[k]; k++)
+		if (!*t->choices[k] || strpbrk(t->choices[k], "=, \t\n/"))
+			return "has a choice that cannot be written in a setting";
+	return NULL;
+}
+
 static int check_metrics(const char *path, const struct fl_bench *b,
 			 struct fl_complaint *why)
 {
@@ -204,6 +225,11 @@ int fl_module_check_bench(const char *path, const struct fl_bench *b,
 			path, lacks);
 	tunables = fl_bench_tunables(b);
 	err = check_tunables(path, &tunables, why);
+	for (size_t i = 0; !err && i < tunables.nr; i++)
+		if (broken_promise(&tunables, i))
+			err = fl_complain(why, -ENOEXEC, "%s: tunable \"%s\" %s",
+					  path, tunables.table[i].name,
+					  broken_promise(&tunables, i));
 	if (!err)
 		err = check_metrics(path, b, why);
 	return err ? err : check_name(path, b->name, "bench", why);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,6 +48,11 @@ static const struct kind kinds[] = {
 		.built = { "benches/.libs", "../benches/.libs" },
 	},
 };
+
+static enum fl_module_kind other_than(enum fl_module_kind kind)
+{
+	return kind == FL_MODULE_BENCH ? FL_MODULE_STRATEGY : FL_MODULE_BENCH;
+}
 
 char *fl_module_stem(const char *path)
 {
@@ -103,8 +109,7 @@ static int find_table(const char *path, enum fl_module_kind kind,
 		      struct fl_module *m, struct fl_complaint *why)
 {
 	const struct kind *k = &kinds[kind];
-	const enum fl_module_kind other = kind == FL_MODULE_BENCH ?
-					  FL_MODULE_STRATEGY : FL_MODULE_BENCH;
+	const enum fl_module_kind other = other_than(kind);
 	const void *table = dlsym(m->handle, k->symbol);
 	int err;
 
@@ -262,6 +267,24 @@ void fl_modules_list_free(char **paths)
 	free(paths);
 }
 
+/* Who asks for a strategy as a bench has the right name and the wrong command. */
+static bool is_other_kind(enum fl_module_kind other, const char *name)
+{
+	char **paths;
+	bool is = false;
+
+	if (fl_modules_list(other, &paths, NULL) < 0)
+		return false;
+	for (char **p = paths; *p && !is; p++) {
+		char *stem = fl_module_stem(*p);
+
+		is = stem && !strcmp(stem, name);
+		free(stem);
+	}
+	fl_modules_list_free(paths);
+	return is;
+}
+
 int fl_module_named(enum fl_module_kind kind, const char *name,
 		    struct fl_module *module, struct fl_complaint *why)
 {
@@ -281,7 +304,10 @@ int fl_module_named(enum fl_module_kind kind, const char *name,
 			err = fl_module_load(kind, paths[i], module,
 					     why);
 	}
-	if (err == -ENOENT && stems) {
+	if (err == -ENOENT && is_other_kind(other_than(kind), name)) {
+		fl_complain(why, err, "%s is a %s, not a %s", name,
+			    kinds[other_than(kind)].word, kinds[kind].word);
+	} else if (err == -ENOENT && stems) {
 		near = fl_nearest(name, (const char *const *)stems);
 		fl_complain(why, err,
 			"unknown %s \"%s\"%s%s%s; `faultline list` shows them all",

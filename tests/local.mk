@@ -93,6 +93,9 @@ check_LTLIBRARIES += %D%/modules/skeleton.la
 %C%_modules_skeleton_la_SOURCES = strategies/skeleton.c
 %C%_modules_skeleton_la_LDFLAGS = $(test_module_ldflags)
 
+check_LTLIBRARIES += %D%/modules/spin.la
+%C%_modules_spin_la_LDFLAGS = $(test_module_ldflags)
+
 script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
@@ -160,6 +163,7 @@ test_helpers = \
 	%D%/conformance/sound.c \
 	%D%/conformance/sound_faults.c \
 	%D%/conformance/unsupported.c \
+	%D%/modules/bench_table.c \
 	%D%/modules/no_symbol.c \
 	%D%/modules/table.c \
 	%D%/modules/undefined.c \

@@ -244,6 +244,74 @@ static void test_name(void **state)
 	refused("other.so", -ENOEXEC, "calls itself \"another\"");
 }
 
+static void refused_bench(const char *flags, int err, const char *says)
+{
+	struct fl_complaint why = { "" };
+	struct fl_module m = { 0 };
+	const char *file = in_scratch("bench.so");
+
+	build("bench_table", "bench.so", "bench", flags);
+	assert_int_equal(fl_module_load(FL_MODULE_BENCH, file, &m, &why), err);
+	if (strncmp(why.text, file, strlen(file)) || !strstr(why.text, says))
+		fail_msg("\"%s\" does not begin with the path and say \"%s\"",
+			 why.text, says);
+	assert_null(m.handle);
+	assert_null(m.bench);
+}
+
+static void test_bench(void **state)
+{
+	static const struct {
+		const char *flags, *says;
+	} missing[] = {
+		{ "-DWITHOUT_NAME", "lacks name" },
+		{ "-DWITHOUT_SUMMARY", "summary" },
+		{ "-DWITHOUT_OP", ", op or" },
+		{ "-DWITHOUT_COMPILER", "op or compiler" },
+		{ "-DWITHOUT_OPS", "lacks ops_default" },
+		{ "-DWITHOUT_RUN", "lacks run" },
+		{ "-DWITHOUT_TUNABLES", "lacks tunables" },
+		{ "-DWITHOUT_METRICS", "lacks metrics" },
+		{ "-DNR_TUNABLES=33", "33 tunables" },
+		{ "-DNR_METRICS=17", "17 metrics, at most 16" },
+		{ "-DMETRIC='\"\"'", "metric 0 lacks" },
+		{ "-DMETRIC='\"repairs\"'", "\"repairs\" is declared twice" },
+		{ "-DMETRIC='\"op_ns\"'", "name that every sample has" },
+		{ "-DMETRIC='\"minor_faults\"'", "name that every sample has" },
+		{ "-DTUNABLE='\"step\"'", "\"step\" is declared twice" },
+		{ "-DTUNABLE='\"a=b\"'", "cannot be written" },
+		{ "-DDEFAULT=513", "default outside its range" },
+		{ "-DDEFAULT=0", "default outside its range" },
+	};
+	struct fl_complaint why = { "" };
+	struct fl_module m = { 0 };
+
+	(void)state;
+	build("bench_table", "bench.so", "bench", "");
+	assert_int_equal(fl_module_load(FL_MODULE_BENCH, in_scratch("bench.so"),
+					&m, &why), 0);
+	assert_string_equal(m.bench->name, "bench");
+	assert_null(m.strategy);
+	assert_string_equal(m.tunables.owner, "bench");
+	assert_int_equal(m.tunables.nr, 2);
+	fl_module_unload(&m);
+	/* What it is not is said as what it is. */
+	refused("bench.so", -ENOEXEC, "is a bench, not a strategy");
+	assert_int_equal(fl_module_load(FL_MODULE_BENCH, good, &m, &why),
+			 -ENOEXEC);
+	assert_non_null(strstr(why.text, "is a strategy, not a bench"));
+
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+		refused_bench(missing[i].flags, -ENOEXEC, missing[i].says);
+	refused_bench("-DMAGIC=FL_MAGIC", -ENOEXEC, "this is no Faultline bench");
+	refused_bench("-DABI=FL_BENCH_ABI_VERSION+1", -EPROTO, "ABI version");
+	refused_bench("-DTABLE_BYTES=8", -EPROTO, "its table is 8 bytes");
+	build("bench_table", "other.so", "another", "");
+	assert_int_equal(fl_module_load(FL_MODULE_BENCH, in_scratch("other.so"),
+					&m, &why), -ENOEXEC);
+	assert_non_null(strstr(why.text, "calls itself \"another\""));
+}
+
 static void test_stem(void **state)
 {
 	static const char *const stems[][2] = {
@@ -299,6 +367,20 @@ static void test_list(void **state)
 	assert_null(strstr(why.text, "did you mean"));
 	assert_int_equal(named("melon", &m, &why), -EPROTO);
 	assert_int_equal(named("", &m, &why), -ENOENT);
+
+	/* Benches have folders of their own. */
+	setenv("FAULTLINE_BENCHES", in_scratch("first"), 1);
+	build("bench_table", "first/table.so", "table", "");
+	assert_int_equal(fl_modules_list(FL_MODULE_BENCH, &paths, &why), 3);
+	fl_modules_list_free(paths);
+	assert_int_equal(fl_module_named(FL_MODULE_BENCH, "table", &m, &why), 0);
+	fl_module_unload(&m);
+	assert_int_equal(fl_module_named(FL_MODULE_BENCH, "tabel", &m, &why),
+			 -ENOENT);
+	assert_non_null(strstr(why.text, "unknown bench \"tabel\": did you mean \"table\"?"));
+	assert_int_equal(fl_module_named(FL_MODULE_BENCH, "melon", &m, &why),
+			 -ENOENT);
+	assert_non_null(strstr(why.text, "melon is a strategy, not a bench"));
 
 	setenv("FAULTLINE_MODULES", in_scratch("nowhere"), 1);
 	assert_int_equal(fl_modules_list(FL_MODULE_STRATEGY, &paths, &why), -ENOENT);
@@ -553,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_bench),
 		cmocka_unit_test(test_stem),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_parse_bytes),

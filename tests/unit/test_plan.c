@@ -120,10 +120,10 @@ static void test_expansion(void **state)
 	assert_int_equal(plan.baseline, 0);
 	assert_int_equal(plan.arms[0].role, FL_ROLE_BASELINE);
 	assert_int_equal(plan.arms[1].role, FL_ROLE_ARM);
-	assert_int_equal(plan.twin, 2);
-	assert_int_equal(plan.planted, 3);
+	assert_int_equal(plan.arms[2].role, FL_ROLE_TWIN);
+	assert_int_equal(plan.arms[3].role, FL_ROLE_PLANTED);
 	assert_int_equal(plan.arms[3].of, 0);
-	assert_string_equal(plan.arms[3].strategy, "bump_down");
+	assert_string_equal(plan.arms[3].module, "bump_down");
 	assert_string_equal(plan.arms[2].module_sha256,
 			    plan.arms[0].module_sha256);
 	/* 2 sizes x 2 blocks; chain in 2 residences; pages in memory only. */
@@ -324,8 +324,6 @@ static void test_arms(void **state)
 	refused(ARMS "[arm a]\nstrategy = bump_down\n[arm t]\ntwin = b\n", 7,
 		"no arm \"b\"");
 	refused(ARMS "[arm a]\nstrategy = bump_down\n[arm t]\ntwin = a\n"
-		"[arm u]\ntwin = a\n", 8, "\"t\" is it already");
-	refused(ARMS "[arm a]\nstrategy = bump_down\n[arm t]\ntwin = a\n"
 		"set = block=4K\n", 6, "remove them here");
 	refused(ARMS "[arm a]\nstrategy = bump_down\n[arm t]\ntwin = a\n"
 		"planted = a\n", 6, "not both");
@@ -387,6 +385,183 @@ static void test_cells(void **state)
 		"in cell warm/16/64M/register: uffd_rw: step=");
 	/* What is wrong in one profile is found in the other. */
 	refused(HEAD CELL "ops_quick = none\n", 17, "not a number");
+}
+
+/* In tests of mistakes, line 1 of what follows is line 14. */
+#define BENCH_HEAD \
+	"[campaign]\n" \
+	"name = test\n" \
+	"blocks = 4\n" \
+	"[arm even]\n" \
+	"bench = spin\n" \
+	"set = kind=even\n" \
+	"[arm odd]\n" \
+	"bench = spin\n" \
+	"set = kind=odd\n" \
+	"[arm twin]\n" \
+	"twin = even\n" \
+	"[arm planted]\n" \
+	"planted = odd\n"
+
+#define BENCH_CELL \
+	"[cell s]\n" \
+	"bench = spin\n"
+
+static void test_bench(void **state)
+{
+	const struct fl_plan_cell *c;
+	struct fl_plan plan;
+
+	(void)state;
+	load(BENCH_HEAD BENCH_CELL
+	     "set = act=sound\n"
+	     "vary.room = 65536, 1M\n"
+	     "vary.rounds = 1 10 100\n"
+	     "vary.rounds_quick = 10\n"
+	     "ops = 5000\n"
+	     "latency_events = 70\n"
+	     "blocks = 2\n"
+	     "[cell plain]\n"
+	     "bench = spin\n"
+	     "arms = odd planted\n", false, &plan);
+	assert_int_equal(plan.nr_cells, 2 * 3 + 1);
+	assert_string_equal(plan.cells[1].name, "s/room=64K/rounds=10");
+	c = cell(&plan, "s/room=1M/rounds=100");
+	assert_string_equal(c->group, "s");
+	assert_string_equal(c->bench, "spin");
+	assert_string_equal(c->op, "spin");
+	assert_int_equal(c->nr_levels, 2);
+	assert_string_equal(c->levels[0].tunable, "room");
+	assert_string_equal(c->levels[0].value, "1M");
+	assert_int_equal(c->nr_ops, 5000);
+	assert_int_equal(c->latency_events, 70);
+	assert_int_equal(c->nr_blocks, 2);
+	assert_true(c->arms[0] && c->arms[1] && c->arms[2] && c->arms[3]);
+	assert_string_equal(c->settings[1],
+			    "act=sound,room=1M,rounds=100,kind=odd");
+	assert_string_equal(c->settings[2],
+			    "act=sound,room=1M,rounds=100,kind=even");
+	assert_true(c->estimate_s[0] > 0);
+	assert_int_equal(c->baseline, 0);
+	assert_int_equal(fl_plan_role(&plan, c, 0), FL_ROLE_BASELINE);
+	assert_int_equal(fl_plan_role(&plan, c, 1), FL_ROLE_ARM);
+	assert_int_equal(fl_plan_role(&plan, c, 2), FL_ROLE_TWIN);
+	/* Where the campaign's takes no part, the first that does. */
+	c = cell(&plan, "plain");
+	assert_int_equal(c->nr_levels, 0);
+	assert_int_equal(c->nr_ops, 100000);
+	assert_int_equal(c->baseline, 1);
+	assert_int_equal(fl_plan_role(&plan, c, 1), FL_ROLE_BASELINE);
+	assert_int_equal(fl_plan_role(&plan, c, 3), FL_ROLE_PLANTED);
+	assert_int_equal(fl_plan_samples(&plan, 4), 2 * 6 * 4 + 4 * 2);
+	fl_plan_free(&plan);
+
+	load(BENCH_HEAD BENCH_CELL "vary.rounds_quick = 10 20\nbaseline = odd\n",
+	     true, &plan);
+	assert_int_equal(plan.nr_cells, 2);
+	assert_string_equal(plan.cells[1].name, "s/rounds=20");
+	assert_int_equal(plan.cells[1].baseline, 1);
+	fl_plan_free(&plan);
+	load(BENCH_HEAD BENCH_CELL "vary.rounds_quick = 10 20\n", false, &plan);
+	assert_int_equal(plan.nr_cells, 1);
+	assert_string_equal(plan.cells[0].name, "s");
+	fl_plan_free(&plan);
+}
+
+/* Strategies and benches in one campaign: each kind has cells and arms. */
+static void test_mixed(void **state)
+{
+	const struct fl_plan_cell *c;
+	struct fl_plan plan;
+
+	(void)state;
+	load(BENCH_HEAD BENCH_CELL
+	     "[arm down]\nstrategy = bump_down\n"
+	     "[arm up]\nstrategy = bump_up\n"
+	     "[arm twin-2]\ntwin = up\n"
+	     "[arm planted-2]\nplanted = up\n"
+	     CELL "baseline = up\n"
+	     "[cell chain]\nkernel = chain\n", false, &plan);
+	assert_int_equal(plan.baseline, 4);
+	c = cell(&plan, "s");
+	assert_true(c->arms[0] && c->arms[3] && !c->arms[4] && !c->arms[6]);
+	assert_int_equal(c->baseline, 0);
+	c = cell(&plan, "warm/16/64K/register");
+	assert_true(!c->arms[0] && !c->arms[3] && c->arms[4] && c->arms[7]);
+	assert_int_equal(c->baseline, 5);
+	c = cell(&plan, "chain/16/64K/memory");
+	assert_int_equal(c->baseline, 4);
+	assert_int_equal(fl_plan_role(&plan, c, 4), FL_ROLE_BASELINE);
+	fl_plan_free(&plan);
+
+	refused(BENCH_HEAD BENCH_CELL "[arm down]\nstrategy = bump_down\n" CELL,
+		1, "no arm is a twin");
+	refused(HEAD CELL "[arm b]\nbench = spin\n" BENCH_CELL, 1,
+		"no arm of a bench is a twin");
+	refused(HEAD CELL "arms = down b\n[arm b]\nbench = spin\n"
+		"[arm t]\ntwin = b\n[arm p]\nplanted = b\n", 17,
+		"b: is an arm of bench spin");
+}
+
+static void test_bench_mistakes(void **state)
+{
+	(void)state;
+	refused(ARMS "[arm a]\nbench = spni\n", 5, "did you mean \"spin\"?");
+	refused(ARMS "[arm a]\nbench = bump_down\n", 5,
+		"bump_down is a strategy, not a bench");
+	refused(ARMS "[arm a]\nbench = spin\nstrategy = bump_down\n", 5,
+		"not both");
+	refused(ARMS "[arm a]\nbench = spin\nblock_max = 64K\n", 6,
+		"no blocks");
+	refused(ARMS "[arm a]\nbench = spin\nset = round=1\n", 6,
+		"did you mean \"rounds\"?");
+	refused(ARMS "[arm a]\nbench = spin\nset = rounds={block}\n", 6,
+		"not a number");
+	refused(BENCH_HEAD "[arm t]\ntwin = odd\nbench = spin\n", 14,
+		"remove them here");
+
+	refused(BENCH_HEAD "[cell s]\nbench = spn\n", 15,
+		"no arm of it: did you mean \"spin\"?");
+	refused(BENCH_HEAD BENCH_CELL "kernel = fill\n", 16,
+		"kernel: [cell s] is of a bench");
+	refused(BENCH_HEAD BENCH_CELL "block_quick = 4K\n", 16,
+		"block_quick: [cell s] is of a bench");
+	refused(HEAD CELL "set = rounds=4\n", 17, "set: only cells of a bench");
+	refused(HEAD CELL "vary.rounds_quick = 4\n", 17,
+		"only cells of a bench");
+	refused(BENCH_HEAD BENCH_CELL "vary. = 4\n", 16, "unknown key");
+	refused(BENCH_HEAD BENCH_CELL "vary.round = 4\n", 16,
+		"did you mean \"rounds\"?");
+	refused(BENCH_HEAD BENCH_CELL "vary.rounds = 4 0\n", 16, "out of range");
+	refused(BENCH_HEAD BENCH_CELL "vary.rounds_quick = 4 0\n", 16,
+		"out of range");
+	refused(BENCH_HEAD BENCH_CELL "vary.rounds = 4 4\n", 16, "there twice");
+	refused(BENCH_HEAD BENCH_CELL "vary.room = 64K 65536\n", 14,
+		"two cells are called s/room=64K");
+	refused(BENCH_HEAD BENCH_CELL "vary.kind = odd\n", 6,
+		"cell s/kind=odd sets kind for every arm");
+	refused(BENCH_HEAD BENCH_CELL "set = kind=odd\n", 6,
+		"cell s sets kind for every arm");
+	refused(BENCH_HEAD BENCH_CELL "set = rounds=4\nvary.rounds = 5 6\n", 17,
+		"set = in line 16 sets it, too");
+	refused(BENCH_HEAD BENCH_CELL "set = rounds=none\n", 16,
+		"in cell s: spin: rounds=none: not a number");
+	refused(BENCH_HEAD BENCH_CELL "arms = even syscall\n", 16, "no arm");
+	refused(BENCH_HEAD BENCH_CELL "arms = even call\n"
+		"[arm call]\nbench = syscall\n", 16,
+		"call: is an arm of bench syscall");
+	refused(BENCH_HEAD BENCH_CELL "arms = even planted\n", 14,
+		"planted takes part but not odd");
+	refused(BENCH_HEAD BENCH_CELL "baseline = twin\n", 16,
+		"neither twin nor planted");
+	refused(BENCH_HEAD BENCH_CELL "arms = even twin\nbaseline = odd\n", 17,
+		"the baseline, odd, does not take part");
+	refused(BENCH_HEAD BENCH_CELL "ops = 0\n", 16, "out of range");
+	refused(BENCH_HEAD BENCH_CELL
+		"vary.rounds = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+		"vary.room = 4K 8K 16K 32K 64K 128K 256K 512K 1M 2M 4M 8M 16M\n"
+		"vary.act = sound fail mute refuse fewer\n", 14,
+		"more than 1024 cells");
 }
 
 static void test_order(void **state)
@@ -474,6 +649,10 @@ static int set_up(void **state)
 	char modules[4096];
 
 	(void)state;
+	/* With the bench for tests beside the others. */
+	snprintf(modules, sizeof(modules), "%s/benches/.libs:%s/tests/modules/.libs",
+		 build ? build : ".", build ? build : ".");
+	setenv("FAULTLINE_BENCHES", modules, 1);
 	if (build && !getenv("FAULTLINE_MODULES")) {
 		snprintf(modules, sizeof(modules), "%s/strategies/.libs",
 			 build);
@@ -504,6 +683,9 @@ int main(void)
 		cmocka_unit_test(test_campaign),
 		cmocka_unit_test(test_arms),
 		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_bench),
+		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_bench_mistakes),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_order_is_fair),
 		cmocka_unit_test(test_shipped),
