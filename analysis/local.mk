@@ -4,6 +4,8 @@ libharness_a_SOURCES += \
 	%D%/breakeven.c \
 	%D%/breakeven.h \
 	%D%/cmd_report.c \
+	%D%/html.c \
+	%D%/html.h \
 	%D%/palette.c \
 	%D%/palette.h \
 	%D%/plot.c \
@@ -12,6 +14,8 @@ libharness_a_SOURCES += \
 	%D%/plot_data.h \
 	%D%/report.c \
 	%D%/report.h \
+	%D%/report_bench.c \
+	%D%/report_bench.h \
 	%D%/report_text.c \
 	%D%/results.c \
 	%D%/results.h \

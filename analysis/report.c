@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/html.h"
 #include "analysis/report.h"
+#include "analysis/report_bench.h"
 #include "harness/counters.h"
 #include "harness/metrics.h"
 
@@ -16,7 +18,6 @@
 
 #define MICRO		"\u00b5"
 #define TIMES		"\u00d7"
-#define NONE		"\u2013"
 
 /* Values of the environment longer than this are folded away. */
 #define LONG_VALUE	120
@@ -37,26 +38,10 @@ struct page {
 
 /* ---- text --------------------------------------------------------------- */
 
-static void put_char(FILE *to, char c)
-{
-	switch (c) {
-	case '<': fputs("&lt;", to); break;
-	case '>': fputs("&gt;", to); break;
-	case '&': fputs("&amp;", to); break;
-	case '"': fputs("&quot;", to); break;
-	case '\'': fputs("&#39;", to); break;
-	default:
-		/* Control characters have no place in HTML. */
-		fputc((unsigned char)c < ' ' && c != '\n' && c != '\t' ? '?' : c,
-		      to);
-	}
-}
-
 /* Any text, as text. */
 static void put(const struct page *p, const char *text)
 {
-	for (; *text; text++)
-		put_char(p->to, *text);
+	fl_html_text(p->to, text);
 }
 
 /* The format is HTML; %s among it must be safe or be put(). */
@@ -76,52 +61,18 @@ static void html(const struct page *p, const char *format, ...)
 static void element(const struct page *p, const char *tag, const char *attributes,
 		    const char *text)
 {
-	html(p, "<%s%s%s>", tag, *attributes ? " " : "", attributes);
-	put(p, text);
-	html(p, "</%s>", tag);
-}
-
-/*
- * A number of four digits whose point stands where those above and below it
- * have theirs: what is missing behind it is filled with spaces as wide as
- * figures and the point.
- */
-static void put_aligned(const struct page *p, double value)
-{
-	char text[FL_TEXT_BYTES];
-	const char *c = fl_text_number(text, value, true);
-	bool point = strchr(c, '.') != NULL;
-
-	for (; *c; c++) {
-		if (*c == ' ') {
-			fputs(point ? "\u2007" : "\u2008", p->to);
-			point = true;
-		} else {
-			fputc(*c, p->to);
-		}
-	}
+	fl_html_element(p->to, tag, attributes, text);
 }
 
 static void number_cell(const struct page *p, const char *class, double value)
 {
-	html(p, "<td class=\"n %s\">", class);
-	if (isfinite(value))
-		put_aligned(p, value);
-	else
-		html(p, "<span class=none>" NONE "</span>");
-	html(p, "</td>");
+	fl_html_number(p->to, class, value);
 }
 
 static void interval_cell(const struct page *p, const char *class, double lo,
 			  double hi)
 {
-	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES];
-
-	html(p, "<td class=\"i %s\">", class);
-	if (isfinite(lo) && isfinite(hi))
-		html(p, "[%s, %s]", fl_text_number(a, lo, false),
-		     fl_text_number(b, hi, false));
-	html(p, "</td>");
+	fl_html_interval(p->to, class, lo, hi);
 }
 
 static size_t colour_of(const struct page *p, const char *strategy)
@@ -306,7 +257,7 @@ static void put_answers(const struct page *p)
 
 		html(p, "<li><b>");
 		while (answer < colon)
-			put_char(p->to, *answer++);
+			fl_html_char(p->to, *answer++);
 		html(p, "</b>");
 		put(p, answer);
 		html(p, "</li>\n");
@@ -342,13 +293,13 @@ static void put_glance(const struct page *p)
 	size_t nr_cells = 0, least, nr_out = 0;
 
 	for (size_t c = 0; c < s->nr_cells; c++)
-		nr_cells += s->cells[c].nr_timed > 0;
+		nr_cells += s->cells[c].nr_timed > 0 && !s->cells[c].bench;
 	least = nr_cells > 1 ? 2 : 1;
 	for (size_t i = 0; i < s->nr_strategies; i++)
 		nr_out += nr_cells_timed(s, s->strategies[i].name) == 1;
 	html(p, "<h2 id=glance>All cells at a glance</h2>\n"
 	     "<p class=note>Nanoseconds per allocation, median over blocks; in bold the "
-	     "fastest that notices the end of a block. " NONE ": not measured.%s</p>\n"
+	     "fastest that notices the end of a block. " FL_HTML_NONE ": not measured.%s</p>\n"
 	     "<div class=scroll><table><thead><tr><th>cell</th>",
 	     least > 1 && nr_out ? " Arms that were timed in a single cell stand with "
 				   "that cell, below." : "");
@@ -362,7 +313,7 @@ static void put_glance(const struct page *p)
 	for (size_t c = 0; c < s->nr_cells; c++) {
 		const struct fl_summary_cell *cell = &s->cells[c];
 
-		if (!cell->nr_timed)
+		if (!cell->nr_timed || cell->bench)
 			continue;
 		html(p, "<tr><th scope=row><a href=\"#cell-%zu\">", c);
 		put(p, cell->name);
@@ -405,12 +356,29 @@ static void put_caption(const struct page *p, const struct fl_plot *plot)
 	}
 }
 
+/* A campaign of benches alone lacks nothing that is about allocating. */
+static bool is_wanted(const struct page *p, const struct fl_plot *plot)
+{
+	return plot->wide || fl_report_has_strategies(p->s);
+}
+
+static bool has_plots(const struct page *p)
+{
+	for (size_t i = 0; i < p->plots->nr; i++)
+		if (is_wanted(p, &p->plots->plots[i]))
+			return true;
+	return false;
+}
+
 static void put_plots(const struct page *p)
 {
-	html(p, "<h2 id=plots>Plots</h2>\n");
+	if (has_plots(p))
+		html(p, "<h2 id=plots>Plots</h2>\n");
 	for (size_t i = 0; i < p->plots->nr; i++) {
 		const struct fl_plot *plot = &p->plots->plots[i];
 
+		if (!is_wanted(p, plot))
+			continue;
 		element(p, "h3", "", plot->title);
 		html(p, "\n");
 		if (!plot->wide) {
@@ -471,29 +439,24 @@ static void bar_cell(const struct page *p, const struct axis *axis,
 	html(p, "</td>");
 }
 
-static void samples_cell(const struct page *p, const struct fl_summary_arm *arm)
+void fl_report_html_samples(FILE *to, const struct fl_summary_arm *arm)
 {
-	html(p, "<td class=wrap>%zu", arm->nr_ok);
+	fprintf(to, "<td class=wrap>%zu", arm->nr_ok);
 	if (arm->nr_ok < arm->nr_blocks)
-		html(p, " of %zu", arm->nr_blocks);
+		fprintf(to, " of %zu", arm->nr_blocks);
 	if (arm->nr_flagged)
-		html(p, ", %zu flagged", arm->nr_flagged);
+		fprintf(to, ", %zu flagged", arm->nr_flagged);
 	if (arm->nr_repeated)
-		html(p, ", %zu repeated", arm->nr_repeated);
+		fprintf(to, ", %zu repeated", arm->nr_repeated);
 	if (arm->nr_uneven)
-		html(p, ", %zu with other events than implied", arm->nr_uneven);
-	html(p, "</td>");
+		fprintf(to, ", %zu with other events than implied",
+			arm->nr_uneven);
+	fputs("</td>", to);
 }
 
 static void duration_cell(const struct page *p, const char *class, double ns)
 {
-	char text[FL_TEXT_BYTES];
-
-	if (isfinite(ns))
-		html(p, "<td class=\"n %s\">%s</td>", class,
-		     fl_text_ns(text, ns, MICRO));
-	else
-		html(p, "<td class=\"n none %s\">" NONE "</td>", class);
+	fl_html_duration(p->to, class, ns);
 }
 
 /* Were slow paths timed one by one, and long enough? */
@@ -526,7 +489,7 @@ static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
 		html(p, "</td>");
 		html(p, "<td class=extra colspan=%d></td>",
 		     has_slow(cell) ? 4 : 2);
-		samples_cell(p, arm);
+		fl_report_html_samples(p->to, arm);
 		html(p, "</tr>\n");
 		return;
 	}
@@ -542,7 +505,7 @@ static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
 		duration_cell(p, "extra",
 			      fl_summary_percentile(&arm->slow, i, NULL));
 	number_cell(p, "extra", allocs > 0 ? 1000 * events / allocs : NAN);
-	samples_cell(p, arm);
+	fl_report_html_samples(p->to, arm);
 	html(p, "</tr>\n");
 }
 
@@ -577,7 +540,7 @@ static void put_cell(const struct page *p, size_t c)
 	double floor_ns = NAN;
 	struct axis axis;
 
-	if (!cell->nr_timed)
+	if (!cell->nr_timed || cell->bench)
 		return;
 	find_axis(cell, &axis);
 	for (size_t i = 0; i < cell->nr_arms && isnan(floor_ns); i++)
@@ -599,6 +562,11 @@ static void put_cell(const struct page *p, size_t c)
 	if (isfinite(floor_ns))
 		html(p, " \u00b7 empty loop %s ns",
 		     fl_text_number(a, floor_ns, false));
+	if (cell->baseline && strcmp(cell->baseline->name, fl_results_string(
+				     p->s->results, "baseline", ""))) {
+		html(p, " \u00b7 ratio to ");
+		put(p, cell->baseline->name);
+	}
 	put_verdict(p, cell);
 	html(p, "</p>\n<div class=scroll><table><thead><tr><th>arm</th>"
 	     "<th class=n>ns/alloc</th><th class=i>interval</th><th class=n>ratio</th>"
@@ -655,7 +623,7 @@ static void slow_row(const struct page *p, const struct fl_summary_slow_row *row
 	html(p, "<tr>");
 	name_cell(p, s->name, s->strategy, "");
 	html(p, "<td class=extra>");
-	put(p, s->answer ? s->answer : NONE);
+	put(p, s->answer ? s->answer : FL_HTML_NONE);
 	if (s->trigger && (!s->answer || strcmp(s->trigger, s->answer))) {
 		html(p, ", ");
 		put(p, s->trigger);
@@ -679,7 +647,7 @@ static void slow_row(const struct page *p, const struct fl_summary_slow_row *row
 			continue;
 		}
 		letter = note_letter(notes, nr_notes, why);
-		html(p, "<td class=\"n none\">" NONE "<sup>%c</sup></td>",
+		html(p, "<td class=\"n none\">" FL_HTML_NONE "<sup>%c</sup></td>",
 		     letter ? letter : '?');
 	}
 	duration_cell(p, "", (double)row->slow.hist->max_ns);
@@ -774,7 +742,7 @@ static void put_pages(const struct page *p)
 			count_cell(p, pages.peak);
 			html(p, "<td class=n>%s</td>", page_bytes > 0 ?
 			     fl_text_bytes(text, pages.peak * page_bytes) :
-			     NONE);
+			     FL_HTML_NONE);
 			count_cell(p, pages.mean);
 			count_cell(p, pages.last);
 			html(p, "</tr>\n");
@@ -984,7 +952,7 @@ static void put_word(const struct page *p, const char *word)
 		if (*word == '\'')
 			put(p, "'\\''");
 		else
-			put_char(p->to, *word);
+			fl_html_char(p->to, *word);
 	put(p, "'");
 }
 
@@ -1063,8 +1031,27 @@ static void define(const struct page *p, const char *name, const char *unit,
 	html(p, "</dd>\n");
 }
 
+/* What a bench counts, by its own words. */
+static void define_own(const struct page *p, const char *bench,
+		       const json_t *metric)
+{
+	const char *name, *unit, *definition;
+	char *of;
+
+	if (json_unpack((json_t *)(uintptr_t)metric, "{s:s, s:s, s:s}", "name",
+			&name, "unit", &unit, "definition", &definition) ||
+	    !is_there(p->s, name) ||
+	    asprintf(&of, "bench %s: %s", bench, definition) < 0)
+		return;
+	define(p, name, unit, of);
+	free(of);
+}
+
 static void put_definitions(const struct page *p)
 {
+	json_t *about, *metric;
+	const char *bench;
+
 	html(p, "<h2 id=definitions>What the words and numbers mean</h2>\n<dl>\n");
 	for (size_t i = 0; i < sizeof(terms) / sizeof(*terms); i++)
 		html(p, "<dt>%s</dt><dd>%s</dd>\n", terms[i][0], terms[i][1]);
@@ -1081,6 +1068,13 @@ static void put_definitions(const struct page *p)
 		define(p, #name, "1", definition);
 	FL_COUNTERS(X)
 #undef X
+	json_object_foreach(json_object_get(p->s->results->campaign, "benches"),
+			    bench, about) {
+		size_t i;
+
+		json_array_foreach(json_object_get(about, "metrics"), i, metric)
+			define_own(p, bench, metric);
+	}
 	html(p, "</dl>\n");
 }
 
@@ -1095,20 +1089,30 @@ int fl_report_html(FILE *to, const struct fl_summary *summary,
 		.plan = plan,
 	};
 
+	const bool strategies = fl_report_has_strategies(summary);
+	const bool benches = fl_report_has_benches(summary);
+
 	put_head(&p);
 	put_stamp(&p);
 	put_problems(&p);
-	html(&p, "<nav aria-label=Contents><a href=\"#plots\">Plots</a>"
-	     "<a href=\"#glance\">At a glance</a><a href=\"#slow\">Slow paths</a>"
-	     "<a href=\"#cells\">Cell by cell</a><a href=\"#missing\">What is missing</a>"
+	html(&p, "<nav aria-label=Contents>%s%s%s"
+	     "<a href=\"#missing\">What is missing</a>"
 	     "<a href=\"#environment\">Environment</a><a href=\"#repeat\">Repeat it</a>"
-	     "<a href=\"#definitions\">Definitions</a></nav>\n");
+	     "<a href=\"#definitions\">Definitions</a></nav>\n",
+	     has_plots(&p) ? "<a href=\"#plots\">Plots</a>" : "",
+	     strategies ? "<a href=\"#glance\">At a glance</a><a href=\"#slow\">Slow paths</a>"
+	     "<a href=\"#cells\">Cell by cell</a>" : "",
+	     benches ? "<a href=\"#benches\">Benches</a>" : "");
 	put_answers(&p);
 	put_plots(&p);
-	put_glance(&p);
-	put_slow(&p);
-	put_pages(&p);
-	put_cells(&p);
+	if (strategies) {
+		put_glance(&p);
+		put_slow(&p);
+		put_pages(&p);
+	}
+	fl_report_html_benches(to, palette, summary);
+	if (strategies)
+		put_cells(&p);
 	put_missing(&p);
 	put_environment(&p);
 	put_repeat(&p);

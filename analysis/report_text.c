@@ -6,6 +6,7 @@
 
 #include "analysis/breakeven.h"
 #include "analysis/report.h"
+#include "analysis/report_bench.h"
 
 #define MICRO	"u"
 
@@ -25,28 +26,7 @@ static const struct fl_column columns[] = {
 
 #define NR_COLUMNS	(sizeof(columns) / sizeof(*columns))
 
-static void put_number(struct fl_table *table, double value)
-{
-	char text[FL_TEXT_BYTES];
-
-	fl_table_put(table, FL_PLAIN, "%s", isnan(value) ? "" :
-		     fl_text_number(text, value, true));
-}
-
-static void put_interval(struct fl_table *table, double lo, double hi)
-{
-	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES];
-
-	if (isnan(lo) || isnan(hi))
-		fl_table_put(table, FL_PLAIN, "%s", "");
-	else
-		fl_table_put(table, FL_DIM, "[%s, %s]",
-			     fl_text_number(a, lo, false),
-			     fl_text_number(b, hi, false));
-}
-
-/* "7/8 f1 r2": ok of all, flagged, repeated. */
-static void put_samples(struct fl_table *table, const struct fl_summary_arm *arm)
+void fl_report_samples(struct fl_table *table, const struct fl_summary_arm *arm)
 {
 	char of[32] = "", flagged[32] = "", repeated[32] = "";
 
@@ -76,21 +56,21 @@ static void put_arm(struct fl_table *table, const struct fl_summary_cell *cell,
 		fl_table_put(table, FL_BAD, "%s", arm->nr_reasons ?
 			     fl_result_status_name(arm->reasons[0].status) :
 			     "no time");
-		put_number(table, NAN);
-		put_interval(table, NAN, NAN);
+		fl_table_number(table, NAN);
+		fl_table_interval(table, NAN, NAN);
 	} else {
-		put_number(table, arm->alloc_ns.median);
-		put_interval(table, arm->alloc_ns.lo, arm->alloc_ns.hi);
-		put_number(table, arm == cell->baseline ? 1 :
+		fl_table_number(table, arm->alloc_ns.median);
+		fl_table_interval(table, arm->alloc_ns.lo, arm->alloc_ns.hi);
+		fl_table_number(table, arm == cell->baseline ? 1 :
 				  arm->ratio.n ? arm->ratio.ratio : NAN);
-		put_interval(table, arm->ratio.n ? arm->ratio.lo : NAN,
+		fl_table_interval(table, arm->ratio.n ? arm->ratio.lo : NAN,
 			     arm->ratio.n ? arm->ratio.hi : NAN);
 	}
-	put_number(table, fl_summary_value(arm, "floor_ns"));
+	fl_table_number(table, fl_summary_value(arm, "floor_ns"));
 	fl_table_put(table, FL_PLAIN, "%s", isnan(slow_ns) ? "" :
 		     fl_text_ns(text, slow_ns, MICRO));
-	put_number(table, allocs > 0 ? 1000 * events / allocs : NAN);
-	put_samples(table, arm);
+	fl_table_number(table, allocs > 0 ? 1000 * events / allocs : NAN);
+	fl_report_samples(table, arm);
 }
 
 static const char *const twin_words[] = {
@@ -130,7 +110,7 @@ static int print_cell(FILE *to, const struct fl_terminal *terminal,
 	struct fl_table *table;
 	int err;
 
-	if (!cell->nr_timed)
+	if (!cell->nr_timed || cell->bench)
 		return 0;
 	table = fl_table_new(columns, NR_COLUMNS);
 	if (!table)
@@ -391,6 +371,8 @@ int fl_report_print(FILE *to, const struct fl_terminal *terminal,
 	print_head(to, terminal, s);
 	for (size_t c = 0; c < s->nr_cells && !err; c++)
 		err = print_cell(to, terminal, &s->cells[c]);
+	if (!err)
+		err = fl_report_print_benches(to, terminal, s);
 	for (size_t c = 0; c < s->nr_cells && !err; c++)
 		err = print_pages(to, terminal, &s->cells[c]);
 	for (size_t i = 0, next; i < s->nr_slow_rows && !err; i = next) {
@@ -407,11 +389,16 @@ int fl_report_print(FILE *to, const struct fl_terminal *terminal,
 	print_missing(to, terminal, s);
 	fputc('\n', to);
 	if (!isnan(s->confidence)) {
+		const bool strategies = fl_report_has_strategies(s);
 		char note[512];
 
 		snprintf(note, sizeof(note),
-			 "interval: %.1f %% confidence or more, over blocks; ratio: paired within blocks; floor: the empty loop; per 1000: slow paths per 1000 allocations; n: blocks (of those tried), f flagged, r repeated; fastest: of those that notice the end of a block.",
-			 floor(1000 * s->confidence) / 10);
+			 "interval: %.1f %% confidence or more, over blocks; ratio: paired within blocks; %sn: blocks (of those tried), f flagged, r repeated%s.",
+			 floor(1000 * s->confidence) / 10, strategies ?
+			 "floor: the empty loop; per 1000: slow paths per 1000 allocations; " :
+			 "", strategies ?
+			 "; fastest: of those that notice the end of a block" :
+			 "");
 		fl_wrap(to, terminal, 0, note);
 	}
 	return 0;

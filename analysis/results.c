@@ -162,6 +162,8 @@ static int add_result(struct fl_results *results, json_t *json,
 		.group = string_of(json, "group"),
 		.of = string_of(json, "of"),
 		.strategy = string_of(json, "strategy"),
+		.bench = string_of(json, "bench"),
+		.op = string_of(json, "op"),
 		.settings = results->settings[nr],
 		.answer = string_of(json, "answer"),
 		.trigger = string_of(json, "trigger"),
@@ -178,7 +180,7 @@ static int add_result(struct fl_results *results, json_t *json,
 		.json = json,
 	};
 	if (!r->strategy)
-		r->strategy = r->arm;
+		r->strategy = r->bench ? r->bench : r->arm;
 	results->nr_results++;
 	return 0;
 

@@ -57,7 +57,9 @@ struct fl_result {
 	const char *cell, *arm;		/* never NULL */
 	const char *group;		/* the plan's word for the cell's kind */
 	const char *of;			/* twin, planted: the arm it doubles */
-	const char *strategy;		/* never NULL: the arm where missing */
+	const char *strategy;		/* the bench's name if it is of one;
+					   never NULL: the arm where missing */
+	const char *bench, *op;		/* NULL: it is of a strategy */
 	const char *settings;		/* "block=64K step=2", never NULL */
 	const char *answer, *trigger;
 	const char *compiler;		/* of its module */

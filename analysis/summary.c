@@ -309,7 +309,7 @@ static void make_metrics(struct fl_maker *m, struct fl_summary_arm *arm,
 static void use_sample(struct fl_maker *m, struct fl_summary_arm *arm,
 		       const struct fl_result *r)
 {
-	double ns = fl_result_metric(r, "alloc_ns");
+	double ns = fl_result_metric(r, r->bench ? "op_ns" : "alloc_ns");
 	double events = fl_result_metric(r, "events");
 	double implied = fl_result_metric(r, "events_implied");
 
@@ -531,13 +531,14 @@ static size_t planned_order(const struct fl_results *results, const char *name)
 }
 
 /*
- * What a kernel on objects of a size, or a trace, is called; with the plan's own
- * word for it, unless that only says the kernel again.
+ * What a kernel on objects of a size, a trace, or a bench is called; with the plan's
+ * own word for it, unless that only says the same again.
  */
 static void name_workload(struct fl_maker *m, struct fl_summary_cell *cell,
 			  const char *group)
 {
-	const char *kernel = cell->kernel ? cell->kernel : cell->name;
+	const char *kernel = cell->bench ? cell->bench :
+			     cell->kernel ? cell->kernel : cell->name;
 	char size[40] = "";
 
 	if (!group)
@@ -565,6 +566,8 @@ static void make_cell(struct fl_maker *m, const struct fl_result **lines, size_t
 		const struct fl_result *r = lines[i];
 
 		/* What an unsupported sample did not get to say, others do. */
+		cell->bench = cell->bench ? cell->bench : r->bench;
+		cell->op = cell->op ? cell->op : r->op;
 		cell->kernel = cell->kernel ? cell->kernel : r->kernel;
 		cell->trace = cell->trace ? cell->trace : r->trace;
 		cell->fresh |= r->fresh;
@@ -682,7 +685,8 @@ static void make_strategies(struct fl_maker *m)
 {
 	for (size_t c = 0; c < m->s.nr_cells; c++)
 		for (size_t a = 0; a < m->s.cells[c].nr_arms; a++)
-			if (!fl_is_control(&m->s.cells[c].arms[a]))
+			if (!m->s.cells[c].bench &&
+			    !fl_is_control(&m->s.cells[c].arms[a]))
 				note_strategy(m, &m->s.cells[c].arms[a]);
 	if (m->s.nr_strategies)
 		qsort(m->s.strategies, m->s.nr_strategies,
@@ -745,7 +749,7 @@ static void make_slow_rows(struct fl_maker *m)
 
 		for (size_t i = 0; i < m->s.nr_slow_rows && !known; i++)
 			known = !strcmp(m->s.slow_rows[i].title, title);
-		if (!known && has_slow(&m->s, title))
+		if (!known && !m->s.cells[c].bench && has_slow(&m->s, title))
 			make_slow_rows_of(m, title);
 	}
 }

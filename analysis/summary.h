@@ -2,8 +2,8 @@
 /*
  * analysis/summary.h: from samples to what may be said about them.
  *
- * Vocabulary: a "cell" is one workload, with everything fixed but the arm; an
- * "arm" is a strategy with its settings, in one of the roles of
+ * Vocabulary: a "cell" is one workload, or one bench, with everything fixed but the
+ * arm; an "arm" is a strategy or bench with its settings, in one of the roles of
  * analysis/results.h.  The "final" sample of a cell, arm and block is the one
  * with the highest repeat: a flagged sample is repeated by a rule fixed before
  * the campaign, and the repeat counts, whatever it says.  A "sweep" is a run of
@@ -93,16 +93,17 @@ struct fl_summary_arm {
 	const char *compiler;		/* NULL: unknown */
 	enum fl_result_role role;
 
-	struct fl_interval alloc_ns;	/* n = 0: none; n = 1: lo and hi NaN */
+	struct fl_interval alloc_ns;	/* of a bench, per op;
+					   n = 0: none; n = 1: lo and hi NaN */
 	struct fl_ratio ratio;		/* to the baseline; n = 0: none */
 	double bootstrap_lo, bootstrap_hi;	/* second opinion on its
 						   interval, or NaN */
 	const char *of;			/* twin, planted: the arm doubled */
 	struct fl_ratio control;	/* twin, planted: to that arm */
 	enum fl_summary_verdict verdict;	/* twin, planted: on that */
-	double *block_ns;		/* time per allocation by block, or NaN */
-	double *block_slow_ns;		/* mean of its slow paths, timed one by one,
-					   by block, or NaN */
+	double *block_ns;		/* the same by block, or NaN */
+	double *block_slow_ns;		/* mean of its slow paths, or ops, timed
+					   one by one, by block, or NaN */
 
 	size_t nr_blocks;		/* blocks with a final sample, any status */
 	size_t nr_ok;			/* of these, ok */
@@ -131,7 +132,9 @@ struct fl_summary_missing {
 
 struct fl_summary_cell {
 	const char *name;
-	const char *title;		/* its workload: "fill, 16-byte objects" */
+	const char *title;		/* its workload: "fill, 16-byte objects", or
+					   its bench, without its levels */
+	const char *bench, *op;		/* NULL: it is of strategies */
 	const char *kernel, *residence, *trace;	/* may be NULL */
 	uint64_t object_bytes, block_bytes, lifetime_bytes;	/* 0: unknown */
 	bool fresh;			/* first touch */
@@ -184,7 +187,7 @@ struct fl_sweep {
 					   and largest block; NaN: unknown */
 };
 
-/* An arm that is no control, over all cells. */
+/* An arm of a strategy that is no control, over all cells. */
 struct fl_summary_strategy {
 	const char *name, *strategy;
 	const char *answer, *trigger;	/* or NULL */
@@ -209,7 +212,8 @@ struct fl_summary {
 	size_t nr_cells;
 	struct fl_summary_strategy *strategies;	/* in the arms' order */
 	size_t nr_strategies;
-	struct fl_summary_slow_row *slow_rows;	/* of workloads with any */
+	struct fl_summary_slow_row *slow_rows;	/* of workloads with any; benches
+					   have theirs in their cells */
 	size_t nr_slow_rows;
 	struct fl_sweep *sweeps;	/* those of one plot together */
 	size_t nr_sweeps;

@@ -58,7 +58,7 @@ static json_t *slow_json(const struct fl_summary_slow *slow)
 	return json;
 }
 
-static json_t *arm_json(const struct fl_summary_arm *arm)
+static json_t *arm_json(const struct fl_summary_arm *arm, bool bench)
 {
 	json_t *reasons = json_array(), *metrics = json_object();
 
@@ -73,10 +73,12 @@ static json_t *arm_json(const struct fl_summary_arm *arm)
 		json_object_set_new(metrics, arm->metrics[i].name,
 				    real(arm->metrics[i].median));
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-			 "arm", arm->name, "strategy", arm->strategy,
+			 "arm", arm->name, bench ? "bench" : "strategy",
+			 arm->strategy,
 			 "settings", arm->settings,
 			 "role", fl_result_role_name(arm->role),
-			 "alloc_ns", interval_json(&arm->alloc_ns),
+			 bench ? "op_ns" : "alloc_ns",
+			 interval_json(&arm->alloc_ns),
 			 "ratio", ratio_json(&arm->ratio),
 			 "bootstrap_lo", real(arm->bootstrap_lo),
 			 "bootstrap_hi", real(arm->bootstrap_hi),
@@ -108,9 +110,12 @@ static json_t *cell_json(const struct fl_summary_cell *cell)
 	json_t *arms = json_array();
 
 	for (size_t i = 0; i < cell->nr_arms; i++)
-		json_array_append_new(arms, arm_json(&cell->arms[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+		json_array_append_new(arms, arm_json(&cell->arms[i],
+						     cell->bench));
+	return json_pack("{s:s, s:s*, s:s*, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 			 "cell", cell->name,
+			 "bench", cell->bench,
+			 "op", cell->op,
 			 "kernel", string_or_null(cell->kernel),
 			 "residence", string_or_null(cell->residence),
 			 "trace", string_or_null(cell->trace),

@@ -135,17 +135,24 @@ static void tell_one_fastest(struct fl_maker *m,
 {
 	const struct fl_summary_arm *fastest = cell->fastest;
 	char number[FL_TEXT_BYTES], range[3 * FL_TEXT_BYTES];
-	const char *next = "";
+	const char *op = !cell->bench ? "allocation" :
+			 cell->op ? cell->op : "op", *next = "";
 
+	fl_text_number(number, fastest->alloc_ns.median, false);
+	/* A bench may be there to be known, and not to be compared. */
+	if (cell->bench && !cell->second) {
+		ANSWER(m, "%s: %s takes %s ns per %s.", cell->title,
+		       fastest->name, number, op);
+		return;
+	}
 	if (cell->lead.n)
 		next = fl_maker_text(m, "; %s takes %s times as long%s",
 				     cell->second->name,
 				     range_text(range, &cell->lead),
 				     fl_stats_differs(&cell->lead) ? "" :
 				     ", which is too close to call");
-	ANSWER(m, "%s: the fastest is %s, %s ns per allocation%s.",
-	       cell->title, fastest->name,
-	       fl_text_number(number, fastest->alloc_ns.median, false), next);
+	ANSWER(m, "%s: the fastest is %s, %s ns per %s%s.",
+	       cell->title, fastest->name, number, op, next);
 }
 
 /* An arm and the number of cells it is fastest in. */
@@ -184,6 +191,9 @@ static void tell_fastest(struct fl_maker *m, const struct fl_summary_cell *cells
 
 	for (size_t i = 0; i < nr; i++) {
 		if (!cells[i].fastest)
+			continue;
+		/* Alone, it has not won. */
+		if (nr > 1 && cells[i].bench && !cells[i].second)
 			continue;
 		only = &cells[i];
 		nr_won++;

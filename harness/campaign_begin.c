@@ -10,6 +10,7 @@
 
 #include "harness/campaign_state.h"
 #include "harness/fingerprint.h"
+#include "harness/listing.h"
 #include "harness/module_load.h"
 
 void fl_campaign_utc(char *out, size_t bytes)
@@ -125,6 +126,36 @@ static json_t *cells_json(const struct fl_campaign *c)
 	return array;
 }
 
+/* What the arms' benches say of themselves, by name. */
+static int benches_json(const struct fl_campaign *c, json_t **out)
+{
+	const struct fl_plan *plan = c->plan;
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < plan->nr_arms; i++) {
+		const struct fl_plan_arm *arm = &plan->arms[i];
+		struct fl_module m;
+		int err;
+
+		if (arm->kind != FL_MODULE_BENCH || arm->of != i ||
+		    json_object_get(object, arm->module))
+			continue;
+		err = fl_module_load(FL_MODULE_BENCH, arm->module_path, &m,
+				     c->why);
+		if (err) {
+			json_decref(object);
+			return err;
+		}
+		json_object_set_new(object, arm->module,
+			json_pack("{s:s, s:s, s:o}", "op", m.bench->op,
+				  "summary", m.bench->summary,
+				  "metrics", fl_bench_metrics_json(m.bench)));
+		fl_module_unload(&m);
+	}
+	*out = object;
+	return 0;
+}
+
 static json_t *traces_json(const struct fl_plan *plan)
 {
 	json_t *object = json_object();
@@ -184,12 +215,14 @@ int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 {
 	const struct fl_plan *plan = c->plan;
-	json_t *json;
+	json_t *json, *benches;
 	char utc[40];
-	int err;
+	int err = benches_json(c, &benches);
 
+	if (err)
+		return err;
 	fl_campaign_utc(utc, sizeof(utc));
-	json = json_pack("{s:i, s:s, s:s?, s:s, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:O}",
+	json = json_pack("{s:i, s:s, s:s?, s:s, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:O}",
 		"schema", FL_CAMPAIGN_SCHEMA,
 		"campaign", plan->name,
 		"title", plan->title,
@@ -205,6 +238,7 @@ int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 		"baseline", plan->arms[plan->baseline].name,
 		"arms", arms_json(plan),
 		"cells", cells_json(c),
+		"benches", benches,
 		"traces", traces_json(plan),
 		"fingerprint", fingerprint);
 	if (!json)

@@ -94,22 +94,29 @@ static void judge_bench(const struct fl_module *m, struct fl_standing *out)
 	}
 }
 
+json_t *fl_bench_metrics_json(const struct fl_bench *bench)
+{
+	json_t *metrics = json_array();
+
+	for (size_t i = 0; i < bench->nr_metrics; i++)
+		json_array_append_new(metrics, json_pack("{s:s, s:s, s:s}",
+			"name", bench->metrics[i].name,
+			"unit", bench->metrics[i].unit,
+			"definition", bench->metrics[i].definition));
+	return metrics;
+}
+
 static json_t *bench_json(const struct fl_module *m,
 			  const struct fl_standing *standing)
 {
 	const struct fl_bench *b = m->bench;
-	json_t *metrics = json_array();
 
-	for (size_t i = 0; i < b->nr_metrics; i++)
-		json_array_append_new(metrics, json_pack("{s:s, s:s, s:s}",
-			"name", b->metrics[i].name, "unit", b->metrics[i].unit,
-			"definition", b->metrics[i].definition));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}",
 			 "name", b->name, "op", b->op, "summary", b->summary,
 			 "standing", standing->word,
 			 "reason", standing->reason.text,
 			 "tunables", fl_tunables_json(&m->tunables),
-			 "metrics", metrics);
+			 "metrics", fl_bench_metrics_json(b));
 }
 
 int fl_benches_list(bool tunables, json_t *json)

@@ -28,6 +28,9 @@ void fl_standing_print(const char *name, const char *kind,
 void fl_tunables_print(const struct fl_tunables *tunables);
 json_t *fl_tunables_json(const struct fl_tunables *tunables);
 
+/* What a bench measures beside the time: name, unit, definition of each. */
+json_t *fl_bench_metrics_json(const struct fl_bench *bench);
+
 /*
  * fl_benches_list: A line for each bench, with its tunables if @tunables says so.
  * @json: append objects to this array instead; may be NULL.

@@ -402,3 +402,23 @@ const char *fl_text_count(char text[FL_TEXT_BYTES], double count)
 	text[used] = '\0';
 	return text;
 }
+
+void fl_table_number(struct fl_table *table, double value)
+{
+	char text[FL_TEXT_BYTES];
+
+	fl_table_put(table, FL_PLAIN, "%s", isnan(value) ? "" :
+		     fl_text_number(text, value, true));
+}
+
+void fl_table_interval(struct fl_table *table, double lo, double hi)
+{
+	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES];
+
+	if (isnan(lo) || isnan(hi))
+		fl_table_put(table, FL_PLAIN, "%s", "");
+	else
+		fl_table_put(table, FL_DIM, "[%s, %s]",
+			     fl_text_number(a, lo, false),
+			     fl_text_number(b, hi, false));
+}

@@ -59,6 +59,13 @@ void fl_table_put(struct fl_table *table, enum fl_style style,
 		  const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * fl_table_number, fl_table_interval: A number as fl_text_number with pad has it;
+ * "[0.31, 0.33]".  Empty for NaN.
+ */
+void fl_table_number(struct fl_table *table, double value);
+void fl_table_interval(struct fl_table *table, double lo, double hi);
+
 /* fl_table_end_row: Leave the rest of the row empty. */
 void fl_table_end_row(struct fl_table *table);
 
