@@ -97,6 +97,7 @@ check_LTLIBRARIES += %D%/modules/spin.la
 %C%_modules_spin_la_LDFLAGS = $(test_module_ldflags)
 
 script_tests = \
+	%D%/analysis/benches.test \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
 	%D%/benches/fault.test \
@@ -107,6 +108,7 @@ script_tests = \
 	%D%/build/options.test \
 	%D%/build/reproduce.test \
 	%D%/build/scripts.test \
+	%D%/cli/bench.test \
 	%D%/cli/campaign.test \
 	%D%/codegen/codegen.test \
 	%D%/conformance/broken.test \

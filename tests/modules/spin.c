@@ -6,16 +6,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "faultline/bench.h"
 
-enum { ROUNDS, PAGES, KIND, ACT };
+enum { ROUNDS, ROOM, KIND, ACT };
 
 enum {
 	SOUND, FAIL, MUTE, REFUSE, FEWER, UNMETERED, UNSTOPPED, UNTIMED, CRASH,
-	HANG,
 };
 
 static const char *const kinds[] = { "even", "odd", NULL };
@@ -24,7 +21,7 @@ static const char *const acts[] = {
 	[SOUND] = "sound", [FAIL] = "fail", [MUTE] = "mute",
 	[REFUSE] = "refuse", [FEWER] = "fewer", [UNMETERED] = "unmetered",
 	[UNSTOPPED] = "unstopped", [UNTIMED] = "untimed", [CRASH] = "crash",
-	[HANG] = "hang", NULL,
+	NULL,
 };
 
 static const struct fl_tunable tunables[] = {
@@ -32,7 +29,7 @@ static const struct fl_tunable tunables[] = {
 		.name = "rounds", .unit = "", .kind = FL_TUNABLE_COUNT,
 		.help = "rounds of an op", .def = 100, .min = 1, .max = 10000,
 	},
-	[PAGES] = {
+	[ROOM] = {
 		.name = "room", .unit = "bytes", .kind = FL_TUNABLE_BYTES,
 		.help = "changes nothing", .def = 64 << 10, .min = 4 << 10,
 		.max = 1 << 30,
@@ -80,8 +77,6 @@ static int spin_run(const struct fl_bench_args *args,
 		rounds += rounds / 4 + 1;
 	if (act == CRASH)
 		__builtin_trap();
-	while (act == HANG)
-		pause();
 	if (act == FAIL)
 		snprintf(reason, reason_bytes, "3 rounds expected, 2 seen");
 	if (act == FAIL || act == MUTE)

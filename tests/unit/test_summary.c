@@ -66,6 +66,17 @@ static double noisy(double ns, int block, int arm)
 	       (1 + 0.002 * ((block * 7 + arm * 5) % 11 - 5));
 }
 
+/* The same of a bench. */
+static void bench_sample(const char *cell, const char *arm, const char *role,
+			 int block, double ns, const char *more)
+{
+	fprintf(lines, "{\"schema\":1,\"status\":\"ok\",\"cell\":\"%s\",\"group\":\"vm\","
+		"\"arm\":\"%s\",\"role\":\"%s\",\"block\":%d,\"repeat\":0,"
+		"\"bench\":\"trap\",\"op\":\"fault\","
+		"\"metrics\":{\"op_ns\":%.17g,\"faults\":7}%s}\n",
+		cell, arm, role, block, ns, more);
+}
+
 /* @nr blocks of baseline, twin and planted arm. */
 static void controls(const char *cell, int nr, double twin, double planted)
 {
@@ -135,6 +146,111 @@ static bool says(const char *const *sentences, size_t nr, const char *what)
 
 #define VERDICTS	summary.verdicts, summary.nr_verdicts
 #define ANSWERS		summary.answers, summary.nr_answers
+
+/* ---- benches --- */
+
+static void test_bench(void **state)
+{
+	static const char *const cells[] = {
+		"vm/pages=1", "vm/pages=16",
+	};
+	const struct fl_summary_cell *cell;
+	const struct fl_summary_arm *arm;
+	json_t *json, *first;
+
+	(void)state;
+	for (int c = 0; c < 2; c++)
+		for (int b = 0; b < 9; b++) {
+			const double ns = 1000 * (c + 1);
+
+			bench_sample(cells[c], "base", "baseline", b,
+				     noisy(ns, b, 0), "");
+			bench_sample(cells[c], "again", "twin", b,
+				     noisy(ns, b, 1), ",\"of\":\"base\"");
+			bench_sample(cells[c], "slow", "planted", b,
+				     noisy(1.3 * ns, b, 2), ",\"of\":\"base\"");
+			bench_sample(cells[c], "guard", "arm", b,
+				     noisy(0.5 * ns, b, 3), "");
+		}
+	make();
+	assert_true(summary.valid);
+	cell = cell_named("vm/pages=16");
+	assert_string_equal(cell->bench, "trap");
+	assert_string_equal(cell->op, "fault");
+	assert_string_equal(cell->title, "trap (vm)");
+	assert_int_equal(cell->twin, FL_VERDICT_GOOD);
+	assert_int_equal(cell->planted, FL_VERDICT_GOOD);
+	arm = arm_named("vm/pages=16", "guard");
+	assert_string_equal(arm->strategy, "trap");
+	assert_int_equal(arm->alloc_ns.n, 9);
+	assert_true(fabs(arm->ratio.ratio - 0.5) < 0.5 * 0.02);
+	assert_true(fl_summary_value(arm, "faults") == 7);
+	assert_ptr_equal(cell->fastest, arm);
+	/* They have nothing to do with strategies and blocks. */
+	assert_int_equal(summary.nr_strategies, 0);
+	assert_int_equal(summary.nr_slow_rows, 0);
+	assert_int_equal(summary.nr_sweeps, 0);
+	assert_true(says(ANSWERS, "trap (vm): of 2 cells, the fastest is guard in 2."));
+	json = fl_summary_json(&summary);
+	first = json_array_get(json_object_get(json, "cells"), 0);
+	assert_string_equal(json_string_value(json_object_get(first, "op")),
+			    "fault");
+	first = json_array_get(json_object_get(first, "arms"), 0);
+	assert_string_equal(json_string_value(json_object_get(first, "bench")),
+			    "trap");
+	assert_true(json_is_object(json_object_get(first, "op_ns")));
+	assert_null(json_object_get(first, "alloc_ns"));
+	json_decref(json);
+}
+
+/* A difference that is not there, or is not seen, is told of benches, too. */
+static void test_bench_invalid(void **state)
+{
+	(void)state;
+	for (int b = 0; b < 9; b++) {
+		bench_sample("vm", "base", "baseline", b, noisy(1000, b, 0), "");
+		bench_sample("vm", "again", "twin", b, noisy(1200, b, 1),
+			     ",\"of\":\"base\"");
+		bench_sample("vm", "slow", "planted", b, noisy(1000, b, 2),
+			     ",\"of\":\"base\"");
+	}
+	make();
+	assert_false(summary.valid);
+	assert_true(says(VERDICTS, "equal arms differ in vm"));
+	assert_true(says(VERDICTS, "missed in vm"));
+	assert_true(says(ANSWERS, "trap (vm): base takes"));
+	assert_true(says(ANSWERS, "ns per fault."));
+}
+
+/* What was timed one by one belongs to its level, not to the workload. */
+static void test_bench_singles(void **state)
+{
+	static const char latency[] = ",\"latency\":{\"sub_order\":6,"
+		"\"range_order\":40,\"nr_values\":%d,\"nr_over\":0,\"min_ns\":%d,"
+		"\"max_ns\":%d,\"sum_ns\":%d,\"counts\":[%d,%d]}";
+	char more[400];
+
+	(void)state;
+	for (int b = 0; b < 3; b++) {
+		snprintf(more, sizeof(more), latency, 1000, 100, 100, 100000,
+			 100, 1000);
+		bench_sample("vm/pages=1", "base", "baseline", b, 100, more);
+		snprintf(more, sizeof(more), latency, 20, 120, 120, 2400, 120,
+			 20);
+		bench_sample("vm/pages=2", "base", "baseline", b, 120, more);
+	}
+	make();
+	assert_true(fl_summary_percentile(&arm_named("vm/pages=1", "base")->slow,
+					  0, NULL) == 100);
+	assert_true(fl_summary_percentile(&arm_named("vm/pages=1", "base")->slow,
+					  2, NULL) == 100);
+	assert_true(fl_summary_percentile(&arm_named("vm/pages=2", "base")->slow,
+					  0, NULL) == 120);
+	/* 60 values have no 99th percentile. */
+	assert_true(isnan(fl_summary_percentile(
+		&arm_named("vm/pages=2", "base")->slow, 2, NULL)));
+	assert_int_equal(summary.nr_slow_rows, 0);
+}
 
 /* ---- ratios ------------------------------------------------------------- */
 
@@ -730,6 +846,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
+		TEST(test_bench),
+		TEST(test_bench_invalid),
+		TEST(test_bench_singles),
 		TEST(test_ratio),
 		TEST(test_pairs_only_whole_blocks),
 		TEST(test_few),
