@@ -18,6 +18,7 @@
 #include "benches/fault_rig.h"
 #include "vm/fault_resume.h"
 #include "vm/place.h"
+#include "vm/rseq.h"
 
 /* Planted: one op in so many faults twice, which makes all 12.5 % slower. */
 #define PLANTED_EVERY	8u
@@ -32,6 +33,7 @@ static const struct mechanism *const mechanisms[] = { MECHANISMS(ADDRESS) };
 
 static const char *const returns[] = { "sigreturn", "user", NULL };
 static const char *const deliveries[] = { "sigbus", "thread", NULL };
+static const char *const waits[] = { "block", "poll", "busy", "io_uring", NULL };
 static const char *const cpus[] = { "same", "other", "awake", NULL };
 
 static const struct fl_tunable tunables[] = {
@@ -51,6 +53,11 @@ static const struct fl_tunable tunables[] = {
 		.help = "userfaultfd: SIGBUS to the faulting thread, or an event to "
 			"a service thread",
 		.choices = deliveries,
+	},
+	[WAIT] = {
+		.name = "wait", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "how the service thread waits for an event",
+		.choices = waits,
 	},
 	[CPU] = {
 		.name = "cpu", .unit = "", .kind = FL_TUNABLE_CHOICE,
@@ -146,19 +153,39 @@ static int probe_settings(const uint64_t *values, char *reason,
 			  size_t reason_bytes)
 {
 	const struct mechanism *m = mechanisms[values[MECHANISM]];
+	const bool threaded = rig_is_threaded(m, values);
 	const char *what = NULL;
 
 	if (values[DELIVERY] == DELIVERY_THREAD && !m->uffd)
 		what = "delivery=thread needs a userfaultfd mechanism";
-	else if (values[CPU] != CPU_SAME && !rig_is_threaded(m, values))
-		what = "cpu is where a service thread runs: set delivery=thread";
+	else if (!threaded && (values[CPU] != CPU_SAME || values[WAIT]))
+		what = "cpu and wait are a service thread's: set delivery=thread";
 	else if (values[RETURN] == RETURN_USER && !rig_is_signalled(m, values))
 		what = "return=user needs a signal, and nobody gets one here";
 	if (!what)
-		return values[RETURN] == RETURN_USER ?
-			fl_fault_resume_probe(reason, reason_bytes) : 0;
+		return 0;
 	rig_say(reason, reason_bytes, "%s", what);
 	return -EINVAL;
+}
+
+/* What the settings need of this host beside the mechanism itself. */
+static int probe_host(const uint64_t *values, char *reason, size_t reason_bytes)
+{
+	int err = 0;
+
+	if (values[THREADS] == 2)
+		err = companion_probe("threads=2", reason, reason_bytes);
+	if (!err && values[CPU] != CPU_SAME)
+		err = companion_probe("a service thread on another CPU", reason,
+				      reason_bytes);
+	if (!err && values[WAIT])
+		err = fl_uffd_wait_probe((enum fl_uffd_wait)values[WAIT], reason,
+					 reason_bytes);
+	if (!err && values[RETURN] == RETURN_USER)
+		err = fl_fault_resume_probe(reason, reason_bytes);
+	if (!err && mechanisms[values[MECHANISM]]->rseq)
+		err = fl_rseq_probe(reason, reason_bytes);
+	return err;
 }
 
 /* Really tries it: one round. */
@@ -174,11 +201,8 @@ static int fault_probe(const uint64_t *values, char *reason, size_t reason_bytes
 	struct tally tally = { 0 };
 	int err = probe_settings(values, reason, reason_bytes);
 
-	if (!err && values[THREADS] == 2)
-		err = companion_probe("threads=2", reason, reason_bytes);
-	if (!err && values[CPU] != CPU_SAME)
-		err = companion_probe("a service thread on another CPU", reason,
-				      reason_bytes);
+	if (!err)
+		err = probe_host(values, reason, reason_bytes);
 	if (err)
 		return err;
 	err = rig_open(&rig);

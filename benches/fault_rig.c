@@ -3,13 +3,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "benches/fault_rig.h"
 #include "faultline/compat.h"
+#include "faultline/rseq_site.h"
 #include "faultline/site.h"
 #include "vm/place.h"
+#include "vm/rseq.h"
 
 /* ---- what mechanisms are made of ------------------------------------------ */
 
@@ -58,16 +59,6 @@ int rig_uffd(struct rig *rig)
 			    &rig->uffd);
 }
 
-int rig_uffd_range(struct rig *rig, char *base, size_t bytes, uint64_t mode)
-{
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)base, .len = bytes },
-		.mode = mode,
-	};
-
-	return ioctl(rig->uffd.fd, UFFDIO_REGISTER, &reg) ? -errno : 0;
-}
-
 /* ---- handlers ------------------------------------------------------------- */
 
 fl_behind_fault
@@ -81,6 +72,23 @@ static int resolve(struct rig *rig, char *address)
 	return err;
 }
 
+/* False: not one of our sites. */
+fl_behind_fault
+static bool redirect(const struct rig *rig, const struct fl_fault *fault)
+{
+	struct fl_site_address interrupted;
+	const struct fl_site_address *site = &interrupted;
+
+	if (!rig->mechanism->rseq)
+		site = fl_sites_find(&rig->sites, fl_fault_pc(fault));
+	else if (!fl_rseq_interrupted(__start_fl_rseq_aborts,
+				      __stop_fl_rseq_aborts, fault, &interrupted))
+		site = NULL;
+	if (site)
+		fl_fault_redirect(fault, site, rig->landing);
+	return site;
+}
+
 /*
  * What cannot be extended is redirected, so that the round ends and can say what
  * went wrong.
@@ -89,15 +97,10 @@ fl_behind_fault
 static bool handle(void *owner, const struct fl_fault *fault)
 {
 	struct rig *rig = owner;
-	const struct fl_site_address *site;
 
-	if (rig->mechanism->answer != ANSWER_EXTEND || rig->serves ||
-	    resolve(rig, fault->address)) {
-		site = fl_sites_find(&rig->sites, fl_fault_pc(fault));
-		if (!site)
-			return false;
-		fl_fault_redirect(fault, site, rig->landing);
-	}
+	if ((rig->mechanism->answer != ANSWER_EXTEND || rig->serves ||
+	     resolve(rig, fault->address)) && !redirect(rig, fault))
+		return false;
 	rig->nr_signals++;
 	rig->nr_user_returns += fault->user_return;
 	return true;
@@ -116,30 +119,43 @@ static bool serve(void *owner, char *address)
 /* ---- rounds --------------------------------------------------------------- */
 
 /* Fault number @i of a round. */
-fl_hot void fault_once(const struct rig *rig, uint64_t i)
+fl_hot void fault_once(const struct rig *rig, uint64_t i, bool rseq)
 {
-	char *bump = rig->top - i * rig->stride;
+	struct fl_cursor cursor = {
+		.bump = rig->top - i * rig->stride, .limit = rig->armed,
+	};
 
-	fl_site_new(&bump, OBJECT_BYTES, FL_GRAIN_BYTES, i + 1);
+	if (rseq)
+		fl_rseq_new(&cursor, OBJECT_BYTES, FL_GRAIN_BYTES, i + 1);
+	else
+		fl_site_new(&cursor.bump, OBJECT_BYTES, FL_GRAIN_BYTES, i + 1);
 }
 
-static __attribute__((noinline)) void fault_stretch(const struct rig *rig,
-						    uint64_t nr)
-{
-	for (uint64_t i = 0; i < nr; i++)
-		fault_once(rig, i);
-}
-
-static __attribute__((noinline)) void fault_singly(const struct rig *rig,
-						   uint64_t nr)
+fl_hot void fault_many(const struct rig *rig, uint64_t nr, bool singly, bool rseq)
 {
 	struct fl_latency_sink *latency = rig->args->latency;
 
 	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t begin = fl_ticks();
+		uint64_t begin = singly ? fl_ticks() : 0;
 
-		fault_once(rig, i);
-		latency->add(latency, fl_ticks() - begin);
+		fault_once(rig, i, rseq);
+		if (singly)
+			latency->add(latency, fl_ticks() - begin);
+	}
+}
+
+/* One loop for each, without a test in it. */
+static void fault_all(const struct rig *rig, uint64_t nr, bool singly)
+{
+	if (rig->mechanism->rseq) {
+		if (singly)
+			fault_many(rig, nr, true, true);
+		else
+			fault_many(rig, nr, false, true);
+	} else if (singly) {
+		fault_many(rig, nr, true, false);
+	} else {
+		fault_many(rig, nr, false, false);
 	}
 }
 
@@ -244,10 +260,7 @@ static int one_round(struct rig *rig, uint64_t nr, bool singly,
 	rig->nr_signals = rig->nr_served = rig->nr_user_returns = 0;
 	t.kernel = kernel_faults();
 	t.ticks = fl_ticks();
-	if (singly)
-		fault_singly(rig, nr);
-	else
-		fault_stretch(rig, nr);
+	fault_all(rig, nr, singly);
 	t.ticks = fl_ticks() - t.ticks;
 	t.kernel = kernel_faults() - t.kernel;
 	t.signals = rig->nr_signals;
@@ -293,14 +306,17 @@ void rig_close(struct rig *rig)
 	if (rig->sites.sorted)
 		fl_sites_close(&rig->sites);
 	fl_census_close(&rig->census);
+	/* The module may be unloaded next, and its sequences with it. */
+	if (rig->armed)
+		fl_rseq_disarm();
 }
 
 static int rig_serve(struct rig *rig)
 {
 	const int cpu = rig->args->values[CPU] == CPU_SAME ?
 		rig->args->cpu : fl_place_other(rig->args->cpu);
-	int err = fl_uffd_serve(&rig->service, &rig->uffd, FL_UFFD_BLOCK, serve,
-				rig, cpu);
+	const enum fl_uffd_wait wait = (enum fl_uffd_wait)rig->args->values[WAIT];
+	int err = fl_uffd_serve(&rig->service, &rig->uffd, wait, serve, rig, cpu);
 
 	rig->serves = !err;
 	return err;
@@ -322,6 +338,10 @@ int rig_open(struct rig *rig)
 		rig_fill(page, fl_page_bytes());
 		rig->landing = page + fl_page_bytes();
 		err = m->open(rig);
+	}
+	if (!err && m->rseq) {
+		rig->armed = fl_rseq_armed();
+		err = rig->armed ? 0 : -ENOSYS;
 	}
 	if (!err)
 		err = fl_sites_open(__start_fl_sites, __stop_fl_sites,

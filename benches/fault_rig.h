@@ -5,8 +5,9 @@
  * Vocabulary: a "mechanism" is one way to have a store fault and go on; its
  * "answer" is what becomes of the store.  A "rig" is a range of addresses set up
  * for one mechanism.  A "round" arms the rig, untimed, and then makes it fault so
- * many times, each time with the fault site of faultline/site.h: bump-down, as in
- * the strategies.  The "landing" is where a redirected store ends up.
+ * many times, each time with the fault site of faultline/site.h (or rseq_site.h):
+ * bump-down, as in the strategies.  The "landing" is where a redirected store ends
+ * up.
  *
  * To add a mechanism: its line in MECHANISMS, its struct in one of the
  * fault_*.c files.
@@ -23,7 +24,7 @@
 #include "vm/reserve.h"
 #include "vm/uffd_service.h"
 
-enum { MECHANISM, RETURN, DELIVERY, CPU, THREADS };
+enum { MECHANISM, RETURN, DELIVERY, WAIT, CPU, THREADS };
 enum { RETURN_SIGRETURN, RETURN_USER };
 enum { DELIVERY_SIGBUS, DELIVERY_THREAD };
 enum { CPU_SAME, CPU_OTHER, CPU_AWAKE };
@@ -36,6 +37,7 @@ enum { CPU_SAME, CPU_OTHER, CPU_AWAKE };
 	X(redirect_prot_none)						\
 	X(redirect_guard)						\
 	X(redirect_uffd)						\
+	X(redirect_rseq)						\
 	X(extend_mprotect)						\
 	X(extend_resident)						\
 	X(extend_guard)							\
@@ -62,6 +64,7 @@ struct rig;
 struct mechanism {
 	enum answer answer;
 	bool uffd;		/* by userfaultfd: delivery has a meaning */
+	bool rseq;		/* the site is a restartable sequence */
 	uint64_t features;	/* UFFD_FEATURE_* beyond what delivery needs */
 
 	/* Set up base, bytes, top, stride, pool.  0 or -errno. */
@@ -81,6 +84,7 @@ struct rig {
 	size_t stride;		/* ... and how far below it the next one is */
 	char *pool;		/* pages or contents that resolve() takes from */
 	size_t pool_bytes;
+	char *armed;		/* where this thread arms its sequences */
 	char *landing;		/* top of a page that is always there */
 	uint64_t nr_faults_max;	/* in all rounds together */
 	size_t nr_armed;	/* for the mechanism's arm() to keep */
@@ -102,13 +106,8 @@ struct rig {
 MECHANISMS(DECLARE)
 #undef DECLARE
 
-/*
- * rig_uffd: Open the userfaultfd that the rig's mechanism and delivery need.
- * rig_uffd_range: Register [base, base + bytes) with it, @mode one of
- * UFFDIO_REGISTER_MODE_*.  0 or -errno.
- */
+/* rig_uffd: Open the userfaultfd that mechanism and delivery need.  0 or -errno. */
 int rig_uffd(struct rig *rig);
-int rig_uffd_range(struct rig *rig, char *base, size_t bytes, uint64_t mode);
 
 /* Is there a service thread?  Does the faulting thread get a signal? */
 bool rig_is_threaded(const struct mechanism *mechanism, const uint64_t *values);

@@ -4,6 +4,9 @@
  *
  *  redirect_prot_none, redirect_guard
  *	a block with a guard below it, as in segv_redirect
+ *  redirect_rseq
+ *	the first of these without a table of sites, as in rseq_redirect; the op has
+ *	two instructions more
  *  extend_mprotect, extend_resident
  *	a closed range, opened page by page from the top down, as in segv_extend:
  *	one frontier, no more mappings than two.  The page behind it is not there,
@@ -35,6 +38,12 @@ static int redirect_prot_none_open(struct rig *rig)
 
 const struct mechanism fault_redirect_prot_none = {
 	.answer = ANSWER_REDIRECT,
+	.open = redirect_prot_none_open,
+};
+
+const struct mechanism fault_redirect_rseq = {
+	.answer = ANSWER_REDIRECT,
+	.rseq = true,
 	.open = redirect_prot_none_open,
 };
 

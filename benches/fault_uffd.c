@@ -43,8 +43,7 @@ static int missing_open(struct rig *rig)
 	rig->pool_bytes = rig->bytes;
 	rig_fill(rig->pool, rig->pool_bytes);
 	err = rig_uffd(rig);
-	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
-					  UFFDIO_REGISTER_MODE_MISSING);
+	return err ? err : fl_uffd_register(&rig->uffd, rig->base, rig->bytes);
 }
 
 static int redirect_uffd_open(struct rig *rig)
@@ -57,8 +56,7 @@ static int redirect_uffd_open(struct rig *rig)
 		return err;
 	rig->top = rig->base + FL_GUARD_BYTES;
 	rig->stride = 0;
-	return rig_uffd_range(rig, rig->base, FL_GUARD_BYTES,
-			      UFFDIO_REGISTER_MODE_MISSING);
+	return fl_uffd_register(&rig->uffd, rig->base, FL_GUARD_BYTES);
 }
 
 const struct mechanism fault_redirect_uffd = {
@@ -98,36 +96,18 @@ static int move_open(struct rig *rig)
 {
 	int err = missing_open(rig);
 
-	return err ? err : rig_uffd_range(rig, rig->pool, rig->pool_bytes,
-					  UFFDIO_REGISTER_MODE_MISSING);
+	return err ? err : fl_uffd_register(&rig->uffd, rig->pool,
+					    rig->pool_bytes);
 }
 
-static int move(struct rig *rig, char *to, char *from, size_t bytes)
-{
-	struct uffdio_move move;
-
-	do {
-		move = (struct uffdio_move){
-			.dst = (uintptr_t)to, .src = (uintptr_t)from,
-			.len = bytes, .mode = UFFDIO_MOVE_MODE_DONTWAKE,
-		};
-		if (!ioctl(rig->uffd.fd, UFFDIO_MOVE, &move))
-			return 0;
-		if (move.move > 0) {
-			to += move.move;
-			from += move.move;
-			bytes -= (size_t)move.move;
-		}
-	} while (errno == EAGAIN);
-	return -errno;
-}
-
-/* Where the last round left them, the first @armed pages from the top. */
+/* The last round left them in so many pages from the top down. */
 static int refill_pool(struct rig *rig, size_t nr)
 {
 	const size_t bytes = rig->nr_armed * rig->stride;
-	int err = bytes ? move(rig, rig->pool + rig->pool_bytes - bytes,
-			       rig->top - bytes, bytes) : 0;
+	size_t moved;
+	int err = bytes ? fl_uffd_move(&rig->uffd,
+				       rig->pool + rig->pool_bytes - bytes,
+				       rig->top - bytes, bytes, &moved) : 0;
 
 	rig->nr_armed = nr;
 	return err;
@@ -135,7 +115,10 @@ static int refill_pool(struct rig *rig, size_t nr)
 
 static int move_page(struct rig *rig, char *page)
 {
-	return move(rig, page, rig->pool + (page - rig->base), fl_page_bytes());
+	size_t moved;
+
+	return fl_uffd_move(&rig->uffd, page, rig->pool + (page - rig->base),
+			    fl_page_bytes(), &moved);
 }
 
 const struct mechanism fault_extend_move = {
@@ -150,6 +133,7 @@ const struct mechanism fault_extend_move = {
 /* Two mappings of one file in memory: one is filled, the other faults. */
 static int continue_open(struct rig *rig)
 {
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MINOR };
 	int err = rig_range(rig, ROUND_FAULTS, FL_CLOSED);
 	int fd;
 
@@ -176,8 +160,11 @@ static int continue_open(struct rig *rig)
 	rig->pool_bytes = rig->bytes;
 	rig_fill(rig->pool, rig->pool_bytes);
 	err = rig_uffd(rig);
-	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
-					  UFFDIO_REGISTER_MODE_MINOR);
+	reg.range.start = (uintptr_t)rig->base;
+	reg.range.len = rig->bytes;
+	if (!err && ioctl(rig->uffd.fd, UFFDIO_REGISTER, &reg))
+		err = -errno;
+	return err;
 }
 
 static int map_cached(struct rig *rig, char *page)
@@ -217,8 +204,7 @@ static int protected_open(struct rig *rig)
 		return err;
 	rig_fill(rig->base, rig->bytes);
 	err = rig_uffd(rig);
-	return err ? err : rig_uffd_range(rig, rig->base, rig->bytes,
-					  UFFDIO_REGISTER_MODE_WP);
+	return err ? err : fl_uffd_register_wp(&rig->uffd, rig->base, rig->bytes);
 }
 
 static int protect_all(struct rig *rig, size_t nr)

@@ -28,7 +28,8 @@ static int run(const struct mechanism *m, struct tally *tally)
 {
 	const uint64_t values[] = {
 		[MECHANISM] = 0, [RETURN] = RETURN_SIGRETURN,
-		[DELIVERY] = DELIVERY_SIGBUS, [CPU] = CPU_SAME, [THREADS] = 1,
+		[DELIVERY] = DELIVERY_SIGBUS, [WAIT] = FL_UFFD_BLOCK,
+		[CPU] = CPU_SAME, [THREADS] = 1,
 	};
 	const struct fl_bench_args args = {
 		.values = values, .nr_ops = NR_FAULTS, .cpu = fl_place_cpu(),
