@@ -7,6 +7,7 @@
 benchdir = $(pkglibdir)/benches
 
 bench_LTLIBRARIES += %D%/fault.la
+bench_LTLIBRARIES += %D%/giveback.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
 
@@ -19,6 +20,14 @@ bench_LTLIBRARIES += %D%/trap.la
 	%D%/fault_rig.h \
 	%D%/fault_segv.c \
 	%D%/fault_uffd.c
+
+%C%_giveback_la_SOURCES = \
+	%D%/companion.c \
+	%D%/companion.h \
+	%D%/giveback.c \
+	%D%/giveback.h \
+	%D%/giveback_ops.c \
+	%D%/giveback_other.c
 
 %C%_trap_la_SOURCES = \
 	%D%/companion.c \

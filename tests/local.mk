@@ -47,6 +47,7 @@ unit_tests = \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_fork \
 	%D%/unit/test_giveback \
+	%D%/unit/test_giveback_ops \
 	%D%/unit/test_hist \
 	%D%/unit/test_model \
 	%D%/unit/test_module_load \
@@ -85,6 +86,13 @@ endif
 	benches/fault_segv.c
 %C%_unit_test_fault_rig_CFLAGS = $(AM_CFLAGS)
 
+%C%_unit_test_giveback_ops_SOURCES = \
+	%D%/unit/test_giveback_ops.c \
+	benches/companion.c \
+	benches/giveback_ops.c \
+	benches/giveback_other.c
+%C%_unit_test_giveback_ops_CFLAGS = $(AM_CFLAGS)
+
 # Modules that only tests load, outside the folder where the command looks.
 # libtool makes a shared object only of what has an -rpath to be installed to.
 test_module_ldflags = $(AM_LDFLAGS) -rpath /nowhere
@@ -101,6 +109,7 @@ script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
 	%D%/benches/fault.test \
+	%D%/benches/giveback.test \
 	%D%/benches/trap.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \
