@@ -25,12 +25,17 @@ __restore_rt:
 	.size	__restore_rt, . - __restore_rt
 	.size	fl_fault_trampoline, . - fl_fault_trampoline
 
+#define FLAG_AC			(1 << 18)
+
 /*
  * void fl_fault_entry(int sig, siginfo_t *info, void *context)
  *
  * The kernel's frame is the trampoline's address with the context right above
  * it.  Anybody else who calls, even by a jump from a handler of his own, has
  * another return address.
+ *
+ * Of the program's flags the kernel leaves AC to handlers, in which C code, not
+ * aligned as AC would have it, would fault.
  */
 	.balign	64
 	.hidden	fl_fault_entry
@@ -43,15 +48,22 @@ fl_fault_entry:
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset %rbx, 0
 	mov	%rdx, %rbx
-	xor	%ecx, %ecx
+	testl	$FLAG_AC, FL_CONTEXT_GREGS + FL_GREGS_EFL(%rdx)
+	jz	1f
+	pushfq
+	.cfi_adjust_cfa_offset 8
+	andl	$~FLAG_AC, (%rsp)
+	popfq
+	.cfi_adjust_cfa_offset -8
+1:	xor	%ecx, %ecx
 	lea	16(%rsp), %rax
 	cmp	%rax, %rdx
-	jne	1f
+	jne	2f
 	lea	fl_fault_trampoline(%rip), %rax
 	cmp	%rax, 8(%rsp)
-	jne	1f
+	jne	2f
 	inc	%ecx
-1:	call	fl_fault_enter
+2:	call	fl_fault_enter
 	mov	%rbx, %rdi
 	pop	%rbx
 	.cfi_adjust_cfa_offset -8
