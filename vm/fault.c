@@ -243,8 +243,10 @@ static int install(void)
 		struct sigaction now;
 
 		/* Somebody may have put it back. */
-		if (is_installed(served[i], &now))
+		if (is_installed(served[i], &now)) {
+			fl_fault_resume_own(served[i]);
 			continue;
+		}
 		/* No room: forget the newest of those below the entry. */
 		n -= n == PREVIOUS_MAX;
 		/* Before it is called: another thread may be faulting. */
