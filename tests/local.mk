@@ -43,6 +43,7 @@ unit_tests = \
 	%D%/unit/test_counters \
 	%D%/unit/test_digest \
 	%D%/unit/test_fault \
+	%D%/unit/test_fault_resume \
 	%D%/unit/test_fault_rig \
 	%D%/unit/test_fingerprint \
 	%D%/unit/test_fork \
@@ -178,6 +179,7 @@ test_helpers = \
 	%D%/modules/no_symbol.c \
 	%D%/modules/table.c \
 	%D%/modules/undefined.c \
+	%D%/unit/machine.h \
 	%D%/unit/uffd_touch.h
 
 CLEANFILES += codegen-record.tsv
