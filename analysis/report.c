@@ -69,12 +69,6 @@ static void number_cell(const struct page *p, const char *class, double value)
 	fl_html_number(p->to, class, value);
 }
 
-static void interval_cell(const struct page *p, const char *class, double lo,
-			  double hi)
-{
-	fl_html_interval(p->to, class, lo, hi);
-}
-
 static size_t colour_of(const struct page *p, const char *strategy)
 {
 	return p->palette->nr ? fl_palette_index(p->palette, strategy) : 0;
@@ -468,6 +462,28 @@ static bool has_slow(const struct fl_summary_cell *cell)
 	return false;
 }
 
+void fl_report_html_times(FILE *to, const struct fl_summary_cell *cell,
+			  const struct fl_summary_arm *arm)
+{
+	if (!arm->alloc_ns.n) {
+		fputs("<td class=why colspan=4>", to);
+		for (size_t i = 0; i < arm->nr_reasons; i++) {
+			fprintf(to, "%s%s: ", i ? "; " : "",
+				fl_result_status_name(arm->reasons[i].status));
+			fl_html_text(to, arm->reasons[i].text);
+		}
+		fputs("</td>", to);
+		return;
+	}
+	fl_html_number(to, arm == cell->fastest && (!cell->bench || cell->second) ?
+		       "best" : "", arm->alloc_ns.median);
+	fl_html_interval(to, "", arm->alloc_ns.lo, arm->alloc_ns.hi);
+	fl_html_number(to, "", arm == cell->baseline ? 1 :
+		       arm->ratio.n ? arm->ratio.ratio : NAN);
+	fl_html_interval(to, "", arm->ratio.n ? arm->ratio.lo : NAN,
+			 arm->ratio.n ? arm->ratio.hi : NAN);
+}
+
 static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
 		    const struct fl_summary_arm *arm, const struct axis *axis)
 {
@@ -479,27 +495,14 @@ static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
 	html(p, "<tr%s>", control ? " class=control" : "");
 	name_cell(p, arm->name, arm->strategy,
 		  arm == cell->fastest ? "best" : "");
+	fl_report_html_times(p->to, cell, arm);
 	if (!arm->alloc_ns.n) {
-		html(p, "<td class=why colspan=4>");
-		for (size_t i = 0; i < arm->nr_reasons; i++) {
-			html(p, "%s%s: ", i ? "; " : "", fl_result_status_name(
-				arm->reasons[i].status));
-			put(p, arm->reasons[i].text);
-		}
-		html(p, "</td>");
 		html(p, "<td class=extra colspan=%d></td>",
 		     has_slow(cell) ? 4 : 2);
 		fl_report_html_samples(p->to, arm);
 		html(p, "</tr>\n");
 		return;
 	}
-	number_cell(p, arm == cell->fastest ? "best" : "",
-		    arm->alloc_ns.median);
-	interval_cell(p, "", arm->alloc_ns.lo, arm->alloc_ns.hi);
-	number_cell(p, "", arm == cell->baseline ? 1 :
-			   arm->ratio.n ? arm->ratio.ratio : NAN);
-	interval_cell(p, "", arm->ratio.n ? arm->ratio.lo : NAN,
-		      arm->ratio.n ? arm->ratio.hi : NAN);
 	bar_cell(p, axis, arm);
 	for (size_t i = 0; i <= 2 && has_slow(cell); i += 2)
 		duration_cell(p, "extra",

@@ -212,20 +212,11 @@ static int put_arm(struct fl_table *table, const struct group *group,
 
 	if (err)
 		return err;
+	fl_report_times(table, cell, arm);
 	if (!arm->alloc_ns.n) {
-		fl_table_put(table, FL_PLAIN, "-");
-		fl_table_put(table, FL_BAD, "%s", arm->nr_reasons ?
-			     fl_result_status_name(arm->reasons[0].status) :
-			     "no time");
 		fl_table_end_row(table);
 		return 0;
 	}
-	fl_table_number(table, arm->alloc_ns.median);
-	fl_table_interval(table, arm->alloc_ns.lo, arm->alloc_ns.hi);
-	fl_table_number(table, arm == cell->baseline ? 1 :
-			       arm->ratio.n ? arm->ratio.ratio : NAN);
-	fl_table_interval(table, arm->ratio.n ? arm->ratio.lo : NAN,
-			  arm->ratio.n ? arm->ratio.hi : NAN);
 	put_percentiles(table, &arm->slow);
 	fl_report_samples(table, arm);
 	fl_summary_percentile(&arm->slow, 0, &why);
@@ -380,30 +371,13 @@ static void html_arm(FILE *to, const struct fl_palette *palette,
 		     const struct fl_summary_arm *arm)
 {
 	html_levels(to, palette, group, cell, arm);
-	if (!arm->alloc_ns.n) {
-		fprintf(to, "<td class=why colspan=%zu>",
-			4 + (group->singles ? NR_SHOWN + 1 : 0));
-		for (size_t i = 0; i < arm->nr_reasons; i++) {
-			fprintf(to, "%s%s: ", i ? "; " : "",
-				fl_result_status_name(arm->reasons[i].status));
-			fl_html_text(to, arm->reasons[i].text);
-		}
-		fputs("</td>", to);
-	} else {
-		fl_html_number(to, arm == cell->fastest && cell->second ?
-			       "best" : "", arm->alloc_ns.median);
-		fl_html_interval(to, "", arm->alloc_ns.lo, arm->alloc_ns.hi);
-		fl_html_number(to, "", arm == cell->baseline ? 1 :
-			       arm->ratio.n ? arm->ratio.ratio : NAN);
-		fl_html_interval(to, "", arm->ratio.n ? arm->ratio.lo : NAN,
-				 arm->ratio.n ? arm->ratio.hi : NAN);
-		for (size_t i = 0; group->singles && i < NR_SHOWN; i++)
-			fl_html_duration(to, "extra", fl_summary_percentile(
-						 &arm->slow, shown[i], NULL));
-		if (group->singles)
-			fl_html_duration(to, "extra", arm->slow.resolved ?
-					 (double)arm->slow.hist->max_ns : NAN);
-	}
+	fl_report_html_times(to, cell, arm);
+	for (size_t i = 0; group->singles && i < NR_SHOWN; i++)
+		fl_html_duration(to, "extra", fl_summary_percentile(
+					 &arm->slow, shown[i], NULL));
+	if (group->singles)
+		fl_html_duration(to, "extra", arm->slow.resolved ?
+				 (double)arm->slow.hist->max_ns : NAN);
 	fl_report_html_samples(to, arm);
 	fputs("</tr>\n", to);
 }

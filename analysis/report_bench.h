@@ -18,7 +18,14 @@
 #include "analysis/summary.h"
 #include "harness/table.h"
 
-/* What report_text.c and report.c lend: "7/8 f1 r2", ok of all, flagged, repeated. */
+/*
+ * What report_text.c and report.c lend.  times: median, interval, ratio, interval,
+ * or why there are none; samples: "7/8 f1 r2", ok of all, flagged, repeated.
+ */
+void fl_report_times(struct fl_table *table, const struct fl_summary_cell *cell,
+		     const struct fl_summary_arm *arm);
+void fl_report_html_times(FILE *to, const struct fl_summary_cell *cell,
+			  const struct fl_summary_arm *arm);
 void fl_report_samples(struct fl_table *table, const struct fl_summary_arm *arm);
 void fl_report_html_samples(FILE *to, const struct fl_summary_arm *arm);
 

@@ -41,6 +41,26 @@ void fl_report_samples(struct fl_table *table, const struct fl_summary_arm *arm)
 		     of, flagged, repeated, arm->nr_uneven ? " e!" : "");
 }
 
+void fl_report_times(struct fl_table *table, const struct fl_summary_cell *cell,
+		     const struct fl_summary_arm *arm)
+{
+	if (!arm->alloc_ns.n) {
+		fl_table_put(table, FL_PLAIN, "-");
+		fl_table_put(table, FL_BAD, "%s", arm->nr_reasons ?
+			     fl_result_status_name(arm->reasons[0].status) :
+			     "no time");
+		fl_table_number(table, NAN);
+		fl_table_interval(table, NAN, NAN);
+		return;
+	}
+	fl_table_number(table, arm->alloc_ns.median);
+	fl_table_interval(table, arm->alloc_ns.lo, arm->alloc_ns.hi);
+	fl_table_number(table, arm == cell->baseline ? 1 :
+			       arm->ratio.n ? arm->ratio.ratio : NAN);
+	fl_table_interval(table, arm->ratio.n ? arm->ratio.lo : NAN,
+			  arm->ratio.n ? arm->ratio.hi : NAN);
+}
+
 static void put_arm(struct fl_table *table, const struct fl_summary_cell *cell,
 		    const struct fl_summary_arm *arm)
 {
@@ -51,21 +71,7 @@ static void put_arm(struct fl_table *table, const struct fl_summary_cell *cell,
 
 	fl_table_put(table, arm == cell->fastest ? FL_STRONG : FL_PLAIN, "%s",
 		     arm->name);
-	if (!arm->alloc_ns.n) {
-		fl_table_put(table, FL_PLAIN, "-");
-		fl_table_put(table, FL_BAD, "%s", arm->nr_reasons ?
-			     fl_result_status_name(arm->reasons[0].status) :
-			     "no time");
-		fl_table_number(table, NAN);
-		fl_table_interval(table, NAN, NAN);
-	} else {
-		fl_table_number(table, arm->alloc_ns.median);
-		fl_table_interval(table, arm->alloc_ns.lo, arm->alloc_ns.hi);
-		fl_table_number(table, arm == cell->baseline ? 1 :
-				  arm->ratio.n ? arm->ratio.ratio : NAN);
-		fl_table_interval(table, arm->ratio.n ? arm->ratio.lo : NAN,
-			     arm->ratio.n ? arm->ratio.hi : NAN);
-	}
+	fl_report_times(table, cell, arm);
 	fl_table_number(table, fl_summary_value(arm, "floor_ns"));
 	fl_table_put(table, FL_PLAIN, "%s", isnan(slow_ns) ? "" :
 		     fl_text_ns(text, slow_ns, MICRO));

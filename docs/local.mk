@@ -2,6 +2,7 @@
 
 # Beside README.md, so that its links work where it is installed.
 nobase_dist_doc_DATA += \
+	%D%/adding-a-bench.md \
 	%D%/adding-a-strategy.md \
 	%D%/architecture.md \
 	%D%/decisions/0001-kernels-in-each-module.md \
@@ -13,6 +14,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0007-userfaultfd-user-mode-and-late-wake.md \
 	%D%/decisions/0008-intervals-of-paired-ratios.md \
 	%D%/decisions/0009-hot-loops-start-on-a-fetch-line.md \
+	%D%/decisions/0010-benches-beside-strategies.md \
 	%D%/decisions/0012-return-by-iretq.md \
 	%D%/decisions/0014-a-restartable-site-carries-its-register.md \
 	%D%/decisions/0017-after-a-fork.md \

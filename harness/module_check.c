@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,8 +46,29 @@ static const char *bad_tunable(const struct fl_tunable *t)
 	return "is of an unknown kind";
 }
 
+/*
+ * What else may be wrong with one.  A strategy's are conformance's to judge; of a
+ * bench nobody else looks.
+ */
+static const char *broken_promise(const struct fl_tunables *tunables, size_t i)
+{
+	const struct fl_tunable *t = &tunables->table[i];
+
+	if (strpbrk(t->name, "=, \t\n/"))
+		return "has a name that cannot be written in a setting";
+	if (fl_tunable_index(tunables, t->name) != (int)i)
+		return "is declared twice";
+	if (t->kind != FL_TUNABLE_CHOICE)
+		return t->min <= t->def && t->def <= t->max ? NULL :
+			"has a default outside its range";
+	for (size_t k = 0; t->choices[k]; k++)
+		if (!*t->choices[k] || strpbrk(t->choices[k], "=, \t\n/"))
+			return "has a choice that cannot be written in a setting";
+	return NULL;
+}
+
 static int check_tunables(const char *path, const struct fl_tunables *tunables,
-			  struct fl_complaint *why)
+			  bool promises, struct fl_complaint *why)
 {
 	if (tunables->nr > FL_TUNABLES_MAX)
 		return fl_complain(why, -ENOEXEC,
@@ -55,6 +77,8 @@ static int check_tunables(const char *path, const struct fl_tunables *tunables,
 	for (size_t i = 0; i < tunables->nr; i++) {
 		const char *wrong = bad_tunable(&tunables->table[i]);
 
+		if (!wrong && promises)
+			wrong = broken_promise(tunables, i);
 		if (wrong)
 			return fl_complain(why, -ENOEXEC,
 				"%s: tunable %zu %s: see struct fl_tunable",
@@ -131,7 +155,7 @@ int fl_module_check_strategy(const char *path, const struct fl_strategy *s,
 			"%s: the strategy table lacks %s, which is required: see strategies/skeleton.c",
 			path, lacks);
 	tunables = fl_strategy_tunables(s);
-	err = check_tunables(path, &tunables, why);
+	err = check_tunables(path, &tunables, false, why);
 	if (!err)
 		err = check_kernels(path, s, why);
 	return err ? err : check_name(path, s->name, "strategy", why);
@@ -153,27 +177,6 @@ static const char *missing_in_bench(const struct fl_bench *b)
 		return "tunables";
 	if (b->nr_metrics && !b->metrics)
 		return "metrics";
-	return NULL;
-}
-
-/*
- * What may be wrong with a tunable beyond bad_tunable.  A strategy's are
- * conformance's to judge; of a bench nobody else looks.
- */
-static const char *broken_promise(const struct fl_tunables *tunables, size_t i)
-{
-	const struct fl_tunable *t = &tunables->table[i];
-
-	if (strpbrk(t->name, "=, \t\n/"))
-		return "has a name that cannot be written in a setting";
-	if (fl_tunable_index(tunables, t->name) != (int)i)
-		return "is declared twice";
-	if (t->kind != FL_TUNABLE_CHOICE)
-		return t->min <= t->def && t->def <= t->max ? NULL :
-			"has a default outside its range";
-	for (size_t k = 0; t->choices[k]; k++)
-		if (!*t->choices[k] || strpbrk(t->choices[k], "=, \t\n/"))
-			return "has a choice that cannot be written in a setting";
 	return NULL;
 }
 
@@ -224,12 +227,7 @@ int fl_module_check_bench(const char *path, const struct fl_bench *b,
 			"%s: the bench table lacks %s, which is required: see faultline/bench.h",
 			path, lacks);
 	tunables = fl_bench_tunables(b);
-	err = check_tunables(path, &tunables, why);
-	for (size_t i = 0; !err && i < tunables.nr; i++)
-		if (broken_promise(&tunables, i))
-			err = fl_complain(why, -ENOEXEC, "%s: tunable \"%s\" %s",
-					  path, tunables.table[i].name,
-					  broken_promise(&tunables, i));
+	err = check_tunables(path, &tunables, true, why);
 	if (!err)
 		err = check_metrics(path, b, why);
 	return err ? err : check_name(path, b->name, "bench", why);

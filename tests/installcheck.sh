@@ -28,7 +28,7 @@ cd "$work"
 : "${bindir:?run me with make installcheck}" "${libdir:?}" "${pkgdatadir:?}" "${pkgconfigdir:?}"
 
 # Nothing of the build tree may help.
-unset FAULTLINE_MODULES FAULTLINE_DATA
+unset FAULTLINE_MODULES FAULTLINE_BENCHES FAULTLINE_DATA
 export PKG_CONFIG_PATH=$pkgconfigdir PKG_CONFIG_SYSROOT_DIR=${DESTDIR:-}
 export LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 faultline=$bindir/faultline
@@ -46,7 +46,7 @@ exported=$(nm -D --defined-only outsider.so | awk '{ print $3 }')
 	fail "a module should export faultline_strategy alone, not: $exported"
 
 "$faultline" list >list.out || fail "faultline list failed"
-for module in "$libdir"/faultline/*.so; do
+for module in "$libdir"/faultline/*.so "$libdir"/faultline/benches/*.so; do
 	stem=$(basename "$module" .so)
 	grep -qw -e "$stem" list.out || fail "faultline list does not show $stem"
 done
@@ -55,5 +55,8 @@ done
 	{ cat conform.out >&2; fail "faultline conform failed"; }
 "$faultline" run --module ./outsider.so --kernel fill --ops 1M >run.out 2>&1 ||
 	{ cat run.out >&2; fail "faultline run failed"; }
+
+"$faultline" bench syscall --ops 1000 >bench.out 2>&1 ||
+	{ cat bench.out >&2; fail "faultline bench failed"; }
 
 say "a strategy built outside the tree conforms and runs"

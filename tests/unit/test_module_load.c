@@ -278,7 +278,7 @@ static void test_bench(void **state)
 		{ "-DMETRIC='\"repairs\"'", "\"repairs\" is declared twice" },
 		{ "-DMETRIC='\"op_ns\"'", "name that every sample has" },
 		{ "-DMETRIC='\"minor_faults\"'", "name that every sample has" },
-		{ "-DTUNABLE='\"step\"'", "\"step\" is declared twice" },
+		{ "-DTUNABLE='\"step\"'", "tunable 1 is declared twice" },
 		{ "-DTUNABLE='\"a=b\"'", "cannot be written" },
 		{ "-DDEFAULT=513", "default outside its range" },
 		{ "-DDEFAULT=0", "default outside its range" },
