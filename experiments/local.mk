@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 nobase_dist_pkgdata_DATA += \
+	%D%/03-break-even/README.md \
+	%D%/03-break-even/plan.ini \
 	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/plan.ini \
