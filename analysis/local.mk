@@ -10,12 +10,15 @@ libharness_a_SOURCES += \
 	%D%/palette.h \
 	%D%/plot.c \
 	%D%/plot.h \
+	%D%/plot_breakeven.c \
 	%D%/plot_data.c \
 	%D%/plot_data.h \
 	%D%/report.c \
 	%D%/report.h \
 	%D%/report_bench.c \
 	%D%/report_bench.h \
+	%D%/report_breakeven.c \
+	%D%/report_breakeven.h \
 	%D%/report_text.c \
 	%D%/results.c \
 	%D%/results.h \

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "analysis/plot.h"
+#include "analysis/breakeven.h"
 #include "analysis/plot_data.h"
 
 /* A plot takes gnuplot well under a second; this one hangs. */
@@ -138,6 +139,32 @@ static int read_text(const char *path, char **out)
 
 /* ---- one plot ----------------------------------------------------------- */
 
+static int write_crossing(FILE *to, const void *what, size_t nr)
+{
+	return fl_plot_crossing(to, what, nr);
+}
+
+static int write_breakeven(FILE *to, const void *what, size_t nr)
+{
+	return fl_plot_breakeven(to, what, nr);
+}
+
+static int write_resident(FILE *to, const void *what, size_t nr)
+{
+	(void)nr;
+	return fl_plot_resident(to, what);
+}
+
+/* By kind: the script, which is also how files begin, and what it reads. */
+static const struct {
+	const char *name;
+	int (*write)(FILE *to, const void *what, size_t nr);
+} kinds[] = {
+	[FL_PLOT_CROSSING] = { "crossing", write_crossing },
+	[FL_PLOT_BREAKEVEN] = { "breakeven", write_breakeven },
+	[FL_PLOT_RESIDENT] = { "resident", write_resident },
+};
+
 /* Where the files go and how they are made. */
 struct drawing {
 	const char *scripts, *folder;	/* folder NULL: nothing is made */
@@ -157,7 +184,7 @@ static int draw(struct drawing *d, const struct fl_plot *plot,
 		 "data='%s.dat'; out='%s%s.%s'; term='%s'; narrow=%d",
 		 plot->file, plot->file, suffix, term, term, *suffix != '\0');
 	snprintf(script, sizeof(script), "%s/%s.gp", d->scripts,
-		 plot->kind == FL_PLOT_CROSSING ? "crossing" : "resident");
+		 kinds[plot->kind].name);
 	return run_gnuplot(d->folder, settings, script, &d->said);
 }
 
@@ -257,12 +284,8 @@ static int write_data(const struct fl_plot *plot, const void *what, size_t nr,
 		err = -errno;
 	if (to) {
 		fprintf(to, "# %s\n# For plots/%s.gp, which says what stands where.\n\n",
-			plot->title, plot->kind == FL_PLOT_CROSSING ?
-			"crossing" : "resident");
-		if (plot->kind == FL_PLOT_CROSSING)
-			err = fl_plot_crossing(to, what, nr);
-		else
-			err = fl_plot_resident(to, what);
+			plot->title, kinds[plot->kind].name);
+		err = kinds[plot->kind].write(to, what, nr);
 		errno = 0;
 		if (!err && (fflush(to) || ferror(to)))
 			err = errno ? -errno : -EIO;
@@ -290,8 +313,7 @@ static int make_plot(struct fl_plots *plots, struct fl_plot *plot,
 	for (size_t i = 0; i + 1 < plots->nr; i++)
 		number += !strcmp(plots->plots[i].title, plot->title) &&
 			  plots->plots[i].file;
-	plot->file = stem_of(plot->kind == FL_PLOT_CROSSING ? "crossing" :
-			     "resident", subject, number);
+	plot->file = stem_of(kinds[plot->kind].name, subject, number);
 	if (!plot->file)
 		return -ENOMEM;
 	err = write_data(plot, what, nr, d->folder, why);
@@ -350,6 +372,33 @@ static int make_crossings(const struct fl_summary *summary,
 	return err;
 }
 
+/*
+ * A campaign that predicts its crossings gets them side by side; with so many
+ * arms, times by themselves would show nothing.
+ */
+static int make_breakevens(const struct fl_summary *summary,
+			   struct fl_plots *plots, struct drawing *d,
+			   struct fl_complaint *why)
+{
+	int err = 0;
+
+	for (size_t i = 0, next; i < summary->nr_breakevens && !err; i = next) {
+		const struct fl_breakeven *b = &summary->breakevens[i];
+		struct fl_plot *plot;
+		char *title;
+
+		for (next = i + 1; next < summary->nr_breakevens &&
+		     !strcmp(summary->breakevens[next].title, b->title); next++)
+			;
+		if (asprintf(&title, "Fault against branch, %s", b->title) < 0)
+			title = NULL;
+		plot = add_plot(plots, FL_PLOT_BREAKEVEN, title);
+		err = plot ? make_plot(plots, plot, b->title, b, next - i, d,
+				       why) : -ENOMEM;
+	}
+	return err;
+}
+
 static int make_residents(const struct fl_summary *summary,
 			  struct fl_plots *plots, struct drawing *d,
 			  struct fl_complaint *why)
@@ -384,7 +433,11 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 	struct fl_plots plots = { .drawn = !d->reason };
 	int err;
 
-	err = make_crossings(summary, &plots, d, why);
+	if (fl_breakevens_predicted(summary->breakevens,
+				    summary->nr_breakevens))
+		err = make_breakevens(summary, &plots, d, why);
+	else
+		err = make_crossings(summary, &plots, d, why);
 	if (!err)
 		err = make_residents(summary, &plots, d, why);
 	if (err) {

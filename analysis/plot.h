@@ -17,7 +17,7 @@
 #include "analysis/summary.h"
 #include "harness/complain.h"
 
-enum fl_plot_kind { FL_PLOT_CROSSING, FL_PLOT_RESIDENT };
+enum fl_plot_kind { FL_PLOT_CROSSING, FL_PLOT_BREAKEVEN, FL_PLOT_RESIDENT };
 
 /* One figure, or what it lacks. */
 struct fl_plot {

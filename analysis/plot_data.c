@@ -105,7 +105,7 @@ static int place_labels(struct series *series, size_t n, double lo, double hi,
 }
 
 /* In double quotes for gnuplot, which knows no escape for them in data. */
-static void put_string(FILE *to, const char *text)
+void fl_plot_string(FILE *to, const char *text)
 {
 	fputc('"', to);
 	for (; *text; text++)
@@ -211,11 +211,11 @@ static void put_panels(FILE *to, const struct fl_sweep *sweeps, size_t nr)
 
 		snprintf(label, sizeof(label), "equal at %s",
 			 fl_text_bytes(bytes, sweeps[p].block_bytes));
-		put_string(to, panel_title(&sweeps[p]));
+		fl_plot_string(to, panel_title(&sweeps[p]));
 		fprintf(to, " %.0f %.6g ",
 			found ? sweeps[p].block_bytes : 0,
 			found ? sweeps[p].ns : 0);
-		put_string(to, found ? label : "");
+		fl_plot_string(to, found ? label : "");
 		fputc('\n', to);
 	}
 	fprintf(to, "\n\n");
@@ -293,9 +293,9 @@ int fl_plot_crossing(FILE *to, const struct fl_sweep *sweeps, size_t nr)
 					   frame.y1, true);
 		for (size_t i = 0; i < nr_series[p] && !err; i++) {
 			fprintf(to, "%zu ", p + 1);
-			put_string(to, series[p][i].arm->strategy);
+			fl_plot_string(to, series[p][i].arm->strategy);
 			fputc(' ', to);
-			put_string(to, series[p][i].arm->name);
+			fl_plot_string(to, series[p][i].arm->name);
 			fprintf(to, " %.6g %u\n", series[p][i].label,
 				series[p][i].variant);
 		}
@@ -395,9 +395,9 @@ int fl_plot_resident(FILE *to, const struct fl_summary_cell *cell)
 	fprintf(to, "# frame\n%.0f %.0f %.6g %.6g %d\n\n\n# series\n", f.x0,
 		f.x1, f.y0, f.y1, logarithmic);
 	for (size_t i = 0; i < nr; i++) {
-		put_string(to, series[i].arm->strategy);
+		fl_plot_string(to, series[i].arm->strategy);
 		fputc(' ', to);
-		put_string(to, series[i].arm->name);
+		fl_plot_string(to, series[i].arm->name);
 		fprintf(to, " %.6g %.6g %u\n", series[i].end, series[i].label,
 			series[i].variant);
 	}

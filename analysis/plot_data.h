@@ -19,6 +19,12 @@
 /* fl_plot_crossing: For crossing.gp; @nr sweeps with one title, one a panel. */
 int fl_plot_crossing(FILE *to, const struct fl_sweep *sweeps, size_t nr);
 
+/* fl_plot_breakeven: For breakeven.gp; @nr comparisons with one title. */
+int fl_plot_breakeven(FILE *to, const struct fl_breakeven *all, size_t nr);
+
+/* fl_plot_string: @text in double quotes, as gnuplot reads data. */
+void fl_plot_string(FILE *to, const char *text);
+
 /* fl_plot_resident: For resident.gp; a cell with fl_plot_has_pages(). */
 int fl_plot_resident(FILE *to, const struct fl_summary_cell *cell);
 

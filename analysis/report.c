@@ -9,6 +9,7 @@
 #include "analysis/html.h"
 #include "analysis/report.h"
 #include "analysis/report_bench.h"
+#include "analysis/report_breakeven.h"
 #include "harness/counters.h"
 #include "harness/metrics.h"
 
@@ -342,6 +343,12 @@ static void put_caption(const struct page *p, const struct fl_plot *plot)
 			html(p, " (%.1f %% or more)",
 			     floor(1000 * p->s->confidence) / 10);
 		html(p, "; both axes are logarithmic.");
+	} else if (plot->kind == FL_PLOT_BREAKEVEN) {
+		html(p, "Below 1 the fault is the cheaper way to notice the end of a block. "
+		     "Points are observed, with their intervals; lines are predicted from "
+		     "fast and slow paths that were measured alone. Points off their line "
+		     "mean that a slow path costs something else in place than by itself, "
+		     "or that the fast paths do. Both axes are logarithmic.");
 	} else {
 		html(p, "Look at how lines go on: one that levels off uses its pages again, "
 		     "one that keeps rising holds on to pages that nothing touches any "
@@ -1108,6 +1115,7 @@ int fl_report_html(FILE *to, const struct fl_summary *summary,
 	     benches ? "<a href=\"#benches\">Benches</a>" : "");
 	put_answers(&p);
 	put_plots(&p);
+	fl_report_html_breakevens(to, summary);
 	if (strategies) {
 		put_glance(&p);
 		put_slow(&p);

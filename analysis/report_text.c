@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/breakeven.h"
 #include "analysis/report.h"
 #include "analysis/report_bench.h"
+#include "analysis/report_breakeven.h"
 
 #define MICRO	"u"
 
@@ -224,79 +224,6 @@ static int print_slow(FILE *to, const struct fl_terminal *terminal,
 	return err;
 }
 
-/* ---- break-even --------------------------------------------------------- */
-
-static void put_crossing(struct fl_table *table, const struct fl_breakeven *b,
-			 const struct fl_estimate *at, bool observed)
-{
-	char value[FL_TEXT_BYTES], lo[FL_TEXT_BYTES], hi[FL_TEXT_BYTES];
-	enum fl_style style = observed && !b->missing && !b->agree ? FL_BAD :
-								     FL_PLAIN;
-
-	fl_table_put(table, style, "%s", fl_breakeven_text(value, b, at->value,
-							   observed));
-	if (isnan(at->lo))
-		fl_table_put(table, FL_PLAIN, "%s", "");
-	else
-		fl_table_put(table, FL_DIM, "[%s, %s]",
-			     fl_breakeven_text(lo, b, at->lo, observed),
-			     fl_breakeven_text(hi, b, at->hi, observed));
-}
-
-static int print_breakevens(FILE *to, const struct fl_terminal *terminal,
-			    const struct fl_summary *s)
-{
-	static const struct fl_column even_columns[] = {
-		{ "fault", false, 0 }, { "branch", false, 3 },
-		{ "cursor", false, 0 }, { "compare", true, 2 },
-		{ "fault costs", true, 4 }, { "predicted", true, 0 },
-		{ "interval", false, 1 }, { "observed", true, 0 },
-		{ "interval", false, 1 }, { "", false, 5 },
-	};
-	const char *title = NULL;
-	char text[FL_TEXT_BYTES];
-	int err = 0;
-
-	if (!fl_breakevens_predicted(s->breakevens, s->nr_breakevens))
-		return 0;
-	fputc('\n', to);
-	fl_style_print(to, terminal, FL_STRONG, "Break-even");
-	fputs("\n  ", to);
-	fl_wrap(to, terminal, 2, "Block size from which on the fault is cheaper than the best branch of the same compiler: predicted from fast and slow paths measured alone, and observed. Intervals: 95 %, bootstrap over blocks.");
-	for (size_t i = 0, next; i < s->nr_breakevens && !err; i = next) {
-		struct fl_table *table = fl_table_new(even_columns, 10);
-
-		if (!table)
-			return -ENOMEM;
-		title = s->breakevens[i].title;
-		for (next = i; next < s->nr_breakevens &&
-		     !strcmp(s->breakevens[next].title, title); next++) {
-			const struct fl_breakeven *b = &s->breakevens[next];
-
-			fl_table_put(table, FL_PLAIN, "%s", b->fault);
-			fl_table_put(table, FL_PLAIN, "%s", b->branch);
-			fl_table_put(table, FL_PLAIN, "%s",
-				     b->residence ? b->residence : "");
-			fl_table_put(table, FL_PLAIN, "%s", isnan(b->compare_ns.value) ?
-				     "" : fl_text_number(text,
-							 b->compare_ns.value,
-							 true));
-			fl_table_put(table, FL_PLAIN, "%s", isnan(b->fault_ns.value) ?
-				     "" : fl_text_ns(text, b->fault_ns.value,
-						     MICRO));
-			put_crossing(table, b, &b->predicted, false);
-			put_crossing(table, b, &b->observed, true);
-			fl_table_put(table, FL_DIM, "%s", b->missing ?
-				     b->missing : b->agree ? "agree" : "DIFFER");
-		}
-		fputs("\n  ", to);
-		fl_wrap(to, terminal, 2, title);
-		err = fl_table_print(table, to, terminal, 2);
-		fl_table_free(table);
-	}
-	return err;
-}
-
 /* ---- the rest ----------------------------------------------------------- */
 
 static void print_sentences(FILE *to, const struct fl_terminal *terminal,
@@ -389,7 +316,7 @@ int fl_report_print(FILE *to, const struct fl_terminal *terminal,
 		err = print_slow(to, terminal, &s->slow_rows[i], next - i);
 	}
 	if (!err)
-		err = print_breakevens(to, terminal, s);
+		err = fl_report_print_breakevens(to, terminal, s);
 	if (err)
 		return err;
 	print_missing(to, terminal, s);

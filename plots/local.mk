@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 nobase_dist_pkgdata_DATA += \
+	%D%/breakeven.gp \
 	%D%/crossing.gp \
 	%D%/resident.gp \
 	%D%/style.gp
