@@ -67,6 +67,7 @@ const struct fl_check fl_checks[] = {
 	{ "default-faults", "without a handler they kill with the right signal", fl_try_default_faults },
 	{ "handlers", "signal handlers, mask and stack are restored by close", fl_try_handlers },
 	{ "errno", "handled faults leave errno alone", fl_try_errno },
+	{ "guards", "what is redirected lands in another block, and no page of a guard is mapped", fl_try_guards },
 	{ "two-heaps", "two heaps live side by side", fl_try_two_heaps },
 	{ "two-threads", "two threads may have a heap each", fl_try_two_threads },
 	{ "ranges", "every page that became resident is in a declared range", fl_try_ranges },

@@ -195,6 +195,8 @@ void fl_try_default_faults(struct fl_trial *t);
 void fl_try_handlers(struct fl_trial *t);
 void fl_try_errno(struct fl_trial *t);
 
+void fl_try_guards(struct fl_trial *t);		/* conform_guard.c */
+
 void fl_try_verify_kernels(struct fl_trial *t);	/* conform_kernel.c */
 void fl_try_timed_kernels(struct fl_trial *t);
 void fl_try_geometry(struct fl_trial *t);

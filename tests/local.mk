@@ -156,6 +156,10 @@ test_helpers = \
 	%D%/conformance/broken_header.c \
 	%D%/conformance/broken_hides_pages.c \
 	%D%/conformance/broken_keeps_handlers.c \
+	%D%/conformance/broken_leaves_open.c \
+	%D%/conformance/broken_maps_beside.c \
+	%D%/conformance/broken_maps_briefly.c \
+	%D%/conformance/broken_maps_guard.c \
 	%D%/conformance/broken_misaligned.c \
 	%D%/conformance/broken_one_heap.c \
 	%D%/conformance/broken_one_thread.c \
@@ -167,6 +171,7 @@ test_helpers = \
 	%D%/conformance/broken_residence.c \
 	%D%/conformance/broken_silent.c \
 	%D%/conformance/broken_spins.c \
+	%D%/conformance/broken_stays.c \
 	%D%/conformance/broken_swallows.c \
 	%D%/conformance/broken_table.c \
 	%D%/conformance/broken_trim.c \
