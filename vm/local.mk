@@ -9,6 +9,7 @@ libfaultline_la_SOURCES = \
 	%D%/blocks.c \
 	%D%/census.c \
 	%D%/chains.c \
+	%D%/demand.c \
 	%D%/fault.c \
 	%D%/fault_entry.S \
 	%D%/fault_resume.c \
@@ -36,6 +37,7 @@ vminclude_HEADERS = \
 	%D%/blocks.h \
 	%D%/census.h \
 	%D%/chains.h \
+	%D%/demand.h \
 	%D%/fault.h \
 	%D%/fault_resume.h \
 	%D%/fork.h \
