@@ -256,7 +256,8 @@ int fl_blocks_open(const struct fl_open_args *args,
 	b->record_bytes = (config->record_bytes + 63) & ~(size_t)63;
 	b->nr_records_max = args->nr_regions_max + SPARE_REGIONS;
 
-	err = fl_reserve(b->bytes, config->access, &b->base);
+	err = (config->aside ? fl_reserve_aside : fl_reserve)(b->bytes,
+		config->access, &b->base);
 	if (err)
 		goto release_heap;
 	err = fl_reserve(b->nr_slots * sizeof(*b->directory), FL_OPEN,

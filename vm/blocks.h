@@ -72,6 +72,8 @@ struct fl_blocks_config {
 	size_t guard_bytes;	/* whole pages; with FL_GUARD_NONE and FL_OPEN, 0 */
 	enum fl_guard_kind guard;
 	enum fl_access access;	/* FL_CLOSED: the strategy opens pages itself */
+	bool aside;		/* reserved by fl_reserve_aside: blocks may
+				   become holes */
 	size_t record_bytes;	/* sizeof the strategy's region struct */
 	fl_fault_fn handle;	/* faults in the reservation, or NULL; its owner
 				   is the heap */

@@ -4,7 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "faultline/compat.h"
 #include "vm/reserve.h"
+
+/* How many places fl_reserve_aside tries. */
+#define ASIDE_TRIES	64u
 
 size_t fl_page_bytes(void)
 {
@@ -30,21 +34,57 @@ static int protection(enum fl_access access)
 	return access == FL_OPEN ? PROT_READ | PROT_WRITE : PROT_NONE;
 }
 
-int fl_reserve(size_t bytes, enum fl_access access, char **base)
+static int reserve_at(char *at, size_t bytes, enum fl_access access, char **base)
 {
 	void *p;
 
 	if (!bytes || bytes > FL_RESERVE_BYTES_MAX)
 		return -EINVAL;
 	bytes = fl_page_round(bytes);
-	p = mmap(NULL, bytes, protection(access),
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(at, bytes, protection(access), MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0), -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
+	/* Before Linux 4.17, and under ThreadSanitizer, @at is but a hint. */
+	if (at && p != at) {
+		munmap(p, bytes);
+		return -EEXIST;
+	}
 	/* Refused only by kernels built without huge pages, which is as good. */
 	(void)madvise(p, bytes, MADV_NOHUGEPAGE);
 	*base = p;
 	return 0;
+}
+
+int fl_reserve(size_t bytes, enum fl_access access, char **base)
+{
+	return reserve_at(NULL, bytes, access, base);
+}
+
+/*
+ * The kernel fills the address space from one end: from below the stack
+ * downwards, or, in its legacy layout, from a third of it upwards.  A quarter of
+ * the address it chooses is far from both, and as random.
+ */
+int fl_reserve_aside(size_t bytes, enum fl_access access, char **base)
+{
+	uintptr_t at;
+	char *near;
+	int err = fl_reserve(bytes, FL_CLOSED, &near);
+
+	if (err)
+		return err;
+	fl_release(near, bytes);
+	at = (uintptr_t)near / 4;
+	at -= at & (fl_page_bytes() - 1);
+	bytes = fl_page_round(bytes);
+	for (unsigned i = 0; i < ASIDE_TRIES && at > bytes; i++) {
+		err = reserve_at((char *)at, bytes, access, base);
+		if (err != -EEXIST)
+			return err;
+		at -= bytes;
+	}
+	return -ENOMEM;
 }
 
 void fl_release(char *base, size_t bytes)

@@ -34,6 +34,15 @@ size_t fl_page_round(size_t bytes);
  */
 int fl_reserve(size_t bytes, enum fl_access access, char **base);
 
+/*
+ * fl_reserve_aside: The same, for a reservation that is going to have holes: at
+ * addresses where the kernel puts nothing by itself as long as there is room
+ * elsewhere, so that nobody's mapping gets into a hole.  Who asks for an address
+ * of its own may.
+ * Returns as fl_reserve does; -ENOMEM, too, where there is no such room.
+ */
+int fl_reserve_aside(size_t bytes, enum fl_access access, char **base);
+
 /* fl_release: Give the reservation back.  NULL is allowed. */
 void fl_release(char *base, size_t bytes);
 

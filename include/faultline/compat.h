@@ -16,6 +16,11 @@
 
 #include <linux/userfaultfd.h>
 
+/* Linux 4.17: an address or nothing. */
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
 /* Linux 6.13: guard pages without a VMA split. */
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL	102
