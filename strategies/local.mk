@@ -8,6 +8,7 @@ pkglib_LTLIBRARIES += %D%/block_split.la
 pkglib_LTLIBRARIES += %D%/bump_down.la
 pkglib_LTLIBRARIES += %D%/bump_up.la
 pkglib_LTLIBRARIES += %D%/demand_zero.la
+pkglib_LTLIBRARIES += %D%/grows_down.la
 pkglib_LTLIBRARIES += %D%/no_check.la
 pkglib_LTLIBRARIES += %D%/rseq_redirect.la
 pkglib_LTLIBRARIES += %D%/segv_extend.la

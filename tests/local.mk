@@ -49,6 +49,7 @@ unit_tests = \
 	%D%/unit/test_fork \
 	%D%/unit/test_giveback \
 	%D%/unit/test_giveback_ops \
+	%D%/unit/test_growdown \
 	%D%/unit/test_hist \
 	%D%/unit/test_model \
 	%D%/unit/test_module_load \

@@ -15,6 +15,7 @@ libfaultline_la_SOURCES = \
 	%D%/fault_resume.c \
 	%D%/fork.c \
 	%D%/giveback.c \
+	%D%/growdown.c \
 	%D%/guard.c \
 	%D%/place.c \
 	%D%/private_fault_resume.h \
@@ -42,6 +43,7 @@ vminclude_HEADERS = \
 	%D%/fault_resume.h \
 	%D%/fork.h \
 	%D%/giveback.h \
+	%D%/growdown.h \
 	%D%/guard.h \
 	%D%/place.h \
 	%D%/reserve.h \

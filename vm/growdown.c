@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vm/growdown.h"
+#include "vm/reserve.h"
+
+int fl_growdown_make(char *base, size_t bytes)
+{
+	const size_t page = fl_page_bytes();
+	char *last = base + bytes - page;
+
+	/* The page first: at no time is all of it a hole. */
+	if (mmap(last, page, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		return -errno;
+	/* It is inherited by what the mapping grows to. */
+	(void)madvise(last, page, MADV_NOHUGEPAGE);
+	return bytes > page && munmap(base, bytes - page) ? -errno : 0;
+}
+
+/*
+ * A system call that writes a word wherever it is told, and says so instead of
+ * raising a signal when it cannot.
+ */
+bool fl_growdown_reaches(char *address)
+{
+	const int saved_errno = errno;
+	const long err = syscall(SYS_getcpu, address, NULL, NULL);
+
+	errno = saved_errno;
+	return !err;
+}
+
+int fl_growdown_probe(size_t bytes, char *reason, size_t reason_bytes)
+{
+	struct rlimit stack;
+	char *base;
+	int err;
+
+	if (!getrlimit(RLIMIT_STACK, &stack) && stack.rlim_cur < bytes) {
+		snprintf(reason, reason_bytes,
+			 "the kernel lets no mapping grow beyond the stack limit, %llu KiB, and the span is %zu: set a smaller span, or ulimit -s %zu",
+			 (unsigned long long)stack.rlim_cur / 1024,
+			 bytes / 1024, bytes / 1024);
+		return -ENOMEM;
+	}
+	err = fl_reserve_aside(bytes, FL_CLOSED, &base);
+	if (err) {
+		snprintf(reason, reason_bytes,
+			 "no room for a mapping that grows, away from all others: %s",
+			 strerror(-err));
+		return err;
+	}
+	err = fl_growdown_make(base, bytes);
+	if (!err && !fl_growdown_reaches(base))
+		err = -EFAULT;
+	if (err)
+		snprintf(reason, reason_bytes,
+			 "this kernel does not let a mapping (MAP_GROWSDOWN) grow to %zu KiB: %s",
+			 bytes / 1024, strerror(-err));
+	fl_release(base, bytes);
+	return err;
+}
