@@ -65,6 +65,10 @@ void fl_sample_end(struct fl_sample *sample)
 
 static void judge(struct fl_sample *sample, enum fl_status status,
 		  const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void judge(struct fl_sample *sample, enum fl_status status,
+		  const char *format, va_list args)
 {
 	if (sample->status != FL_OK)
 		return;
