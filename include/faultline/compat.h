@@ -27,6 +27,16 @@
 #define MADV_GUARD_REMOVE	103
 #endif
 
+/* Linux 5.14: map pages without touching them. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#endif
+
+/* Linux 6.1: make a huge page of small ones now. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
 /* Linux 5.11: userfaultfd that serves user-mode faults only, unprivileged. */
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY	1
@@ -72,6 +82,9 @@ struct uffdio_move {
 	int64_t move;
 };
 #define UFFDIO_MOVE		_IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
+#endif
+#ifndef UFFDIO_MOVE_MODE_DONTWAKE
+#define UFFDIO_MOVE_MODE_DONTWAKE	((uint64_t)1 << 0)
 #endif
 
 /* Linux 6.1 has /dev/userfaultfd, but its header not everywhere the ioctl. */
