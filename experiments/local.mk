@@ -3,6 +3,7 @@
 nobase_dist_pkgdata_DATA += \
 	%D%/03-break-even/README.md \
 	%D%/03-break-even/plan.ini \
+	%D%/05-redirect-matrix/README.md \
 	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/plan.ini \

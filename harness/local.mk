@@ -9,7 +9,7 @@ noinst_LIBRARIES += libharness.a
 AM_CPPFLAGS += $(GSL_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS) $(LZMA_CFLAGS) $(NETTLE_CFLAGS)
 
 HARNESS_LIBS = libharness.a libfaultline.la \
-	$(GSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(LZMA_LIBS) $(NETTLE_LIBS) -ldl -lm
+	$(GSL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) $(LZMA_LIBS) $(NETTLE_LIBS) $(URING_LIBS) -ldl -lm
 
 faultline_SOURCES = %D%/main.c
 faultline_LDADD = $(HARNESS_LIBS)
@@ -37,6 +37,7 @@ libharness_a_SOURCES = \
 	%D%/cmd_bench.c \
 	%D%/cmd_campaign.c \
 	%D%/cmd_conform.c \
+	%D%/cmd_kernel.c \
 	%D%/cmd_list.c \
 	%D%/cmd_run.c \
 	%D%/cmd_trace.c \
@@ -64,6 +65,20 @@ libharness_a_SOURCES = \
 	%D%/keyfile.h \
 	%D%/listing.c \
 	%D%/listing.h \
+	%D%/matrix.c \
+	%D%/matrix.h \
+	%D%/matrix_access.c \
+	%D%/matrix_answer.c \
+	%D%/matrix_cost.c \
+	%D%/matrix_guard.c \
+	%D%/matrix_range.c \
+	%D%/matrix_rseq.c \
+	%D%/matrix_say.c \
+	%D%/matrix_sysctl.c \
+	%D%/matrix_sysctl.h \
+	%D%/matrix_trap.c \
+	%D%/matrix_trap.h \
+	%D%/matrix_uffd.c \
 	%D%/metrics.c \
 	%D%/metrics.h \
 	%D%/model.c \

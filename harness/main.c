@@ -18,6 +18,7 @@ static const struct {
 	{ "campaign", fl_cmd_campaign, "run a plan: many samples, randomised, resumable" },
 	{ "report", fl_cmd_report, "a campaign's results as table, plots and one HTML page" },
 	{ "conform", fl_cmd_conform, "test that a strategy keeps the contract" },
+	{ "kernel", fl_cmd_kernel, "what each way to make memory fault can do on this kernel" },
 	{ "trace", fl_cmd_trace, "check a region trace, or describe it" },
 };
 
