@@ -51,6 +51,7 @@ unit_tests = \
 	%D%/unit/test_giveback_ops \
 	%D%/unit/test_growdown \
 	%D%/unit/test_hist \
+	%D%/unit/test_matrix \
 	%D%/unit/test_model \
 	%D%/unit/test_module_load \
 	%D%/unit/test_place \
@@ -121,6 +122,7 @@ script_tests = \
 	%D%/build/scripts.test \
 	%D%/cli/bench.test \
 	%D%/cli/campaign.test \
+	%D%/cli/kernel.test \
 	%D%/codegen/codegen.test \
 	%D%/conformance/broken.test \
 	%D%/conformance/cli.test \
@@ -130,6 +132,7 @@ script_tests = \
 # What tests need beside themselves.
 test_helpers = \
 	%D%/analysis/campaign.awk \
+	%D%/cli/witness.c \
 	%D%/codegen/bad.h \
 	%D%/codegen/bad_call.c \
 	%D%/codegen/bad_compare.c \
