@@ -55,9 +55,10 @@ static json_t *arms_json(const struct fl_plan *plan)
 		const bool bench = arm->kind == FL_MODULE_BENCH;
 
 		json_array_append_new(array,
-			json_pack("{s:s, s:s, s:s*, s:s?, s:s?, s:s, s:s}",
+			json_pack("{s:s, s:s, s:s, s:s*, s:s?, s:s?, s:s, s:s}",
 				"arm", arm->name,
 				bench ? "bench" : "strategy", arm->module,
+				"compiler", arm->compiler,
 				"answer", bench ? NULL :
 					  fl_answer_name(arm->answer),
 				"set", arm->settings,
@@ -194,7 +195,8 @@ int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 	for (uint32_t i = 0; i < c->plan->nr_arms; i++) {
 		const struct fl_plan_arm *arm = &c->plan->arms[i];
 		bool there = arm->of != i;
-		const char *name = arm->module;
+		const char *name = strchr(arm->named, '/') ? arm->module :
+							     arm->named;
 
 		for (size_t k = 0; k < nr; k++) {
 			there |= !strcmp(binaries[k].path, arm->module_path);

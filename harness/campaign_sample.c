@@ -108,7 +108,7 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 	*w = (struct words){ .nr = 0 };
 	add_word(w, "faultline");
 	add_word(w, cell->bench ? "bench" : "run");
-	add_word(w, "%s", arm->module);
+	add_word(w, "%s", for_people ? arm->named : arm->module);
 	if (!for_people) {
 		add_word(w, "--module");
 		add_word(w, "%s", arm->module_path);

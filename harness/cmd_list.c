@@ -119,6 +119,7 @@ static int list_one(const struct arguments *a)
 	struct fl_complaint why = { "" };
 	struct fl_module m;
 	struct fl_standing st;
+	char *others;
 	int err = named(a->name, &m, &why);
 
 	if (err) {
@@ -130,11 +131,14 @@ static int list_one(const struct arguments *a)
 		fl_module_unload(&m);
 		return FL_EXIT_OK;
 	}
+	others = fl_module_others(m.path);
 	fl_tunables_defaults(&m.tunables, values);
 	judge(&m, values, &st);
 	if (a->json) {
-		json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
-			"name", m.strategy->name, "answer",
+		json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+			"name", m.strategy->name,
+			"compiler", m.strategy->compiler,
+			"also_built_by", others ? others : "", "answer",
 			fl_answer_name(m.strategy->answer), "trigger",
 			m.strategy->trigger, "summary", m.strategy->summary,
 			"standing", st.word, "reason", st.reason.text,
@@ -149,10 +153,15 @@ static int list_one(const struct arguments *a)
 			       m.strategy->summary);
 		if (*st.reason.text)
 			printf("    %s\n", m.strategy->summary);
-		printf("    trigger: %s\n\n  tunables (--set name=value,...):\n",
-		       m.strategy->trigger);
+		printf("    trigger: %s\n    compiler: %s\n",
+		       m.strategy->trigger, m.strategy->compiler);
+		if (others && *others)
+			printf("    built again as: %s@%s\n", m.strategy->name,
+			       others);
+		printf("\n  tunables (--set name=value,...):\n");
 		fl_tunables_print(&m.tunables);
 	}
+	free(others);
 	fl_module_unload(&m);
 	return FL_EXIT_OK;
 }

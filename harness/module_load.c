@@ -285,35 +285,104 @@ static bool is_other_kind(enum fl_module_kind other, const char *name)
 	return is;
 }
 
+/* What a name is not; @name has no '@' and no '/'. */
+static int complain_unknown(enum fl_module_kind kind, const char *name,
+			    char *const *stems, struct fl_complaint *why)
+{
+	const char *near;
+
+	if (is_other_kind(other_than(kind), name))
+		return fl_complain(why, -ENOENT, "%s is a %s, not a %s", name,
+				   kinds[other_than(kind)].word,
+				   kinds[kind].word);
+	near = fl_nearest(name, (const char *const *)stems);
+	return fl_complain(why, -ENOENT,
+		"unknown %s \"%s\"%s%s%s; `faultline list` shows them all",
+		kinds[kind].word, name, near ? ": did you mean \"" : "",
+		near ? near : "", near ? "\"?" : "");
+}
+
+/* @path's module, or with @compiler the one of that name that it built. */
+static int load_built_by(enum fl_module_kind kind, const char *path,
+			 const char *compiler, struct fl_module *module,
+			 struct fl_complaint *why)
+{
+	const char *file = strrchr(path, '/');
+	char *other;
+	int err;
+
+	if (!*compiler)
+		return fl_module_load(kind, path, module, why);
+	if (asprintf(&other, "%.*s/%s%s", (int)(file - path), path, compiler,
+		     file) < 0)
+		return -ENOMEM;
+	if (access(other, F_OK))
+		err = fl_complain(why, -ENOENT,
+			"%.*s was not built by %s here: there is no %s; install that compiler, configure again and make",
+			(int)strcspn(file + 1, "."), file + 1, compiler, other);
+	else
+		err = fl_module_load(kind, other, module, why);
+	free(other);
+	return err;
+}
+
+static int is_folder(const struct dirent *entry)
+{
+	return entry->d_type == DT_DIR && *entry->d_name != '.';
+}
+
+char *fl_module_others(const char *path)
+{
+	const char *file = strrchr(path, '/');
+	char *dir = strndup(path, (size_t)(file - path)), *list = strdup("");
+	struct dirent **entries = NULL;
+	int n = dir ? scandir(dir, &entries, is_folder, alphasort) : 0;
+
+	for (int i = 0; i < n; i++) {
+		char *other = NULL, *longer = NULL;
+
+		if (list && asprintf(&other, "%s/%s%s", dir,
+				     entries[i]->d_name, file) >= 0 &&
+		    !access(other, F_OK) &&
+		    asprintf(&longer, "%s%s%s", list, *list ? " " : "",
+			     entries[i]->d_name) >= 0) {
+			free(list);
+			list = longer;
+		}
+		free(other);
+		free(entries[i]);
+	}
+	free(entries);
+	free(dir);
+	return list;
+}
+
 int fl_module_named(enum fl_module_kind kind, const char *name,
 		    struct fl_module *module, struct fl_complaint *why)
 {
-	char **paths, **stems;
-	const char *near;
+	char **paths, **stems, *stem;
+	const char *compiler = strchrnul(name, '@');
 	int nr, err = -ENOENT;
+	bool found = false;
 
 	if (strchr(name, '/'))
 		return fl_module_load(kind, name, module, why);
 	nr = fl_modules_list(kind, &paths, why);
 	if (nr < 0)
 		return nr;
+	stem = strndup(name, (size_t)(compiler - name));
+	compiler += *compiler == '@';
 	stems = calloc((size_t)nr + 1, sizeof(*stems));
-	for (int i = 0; stems && i < nr; i++) {
+	for (int i = 0; stem && stems && i < nr; i++) {
 		stems[i] = fl_module_stem(paths[i]);
-		if (err == -ENOENT && stems[i] && !strcmp(stems[i], name))
-			err = fl_module_load(kind, paths[i], module,
-					     why);
+		if (found || !stems[i] || strcmp(stems[i], stem))
+			continue;
+		found = true;
+		err = load_built_by(kind, paths[i], compiler, module, why);
 	}
-	if (err == -ENOENT && is_other_kind(other_than(kind), name)) {
-		fl_complain(why, err, "%s is a %s, not a %s", name,
-			    kinds[other_than(kind)].word, kinds[kind].word);
-	} else if (err == -ENOENT && stems) {
-		near = fl_nearest(name, (const char *const *)stems);
-		fl_complain(why, err,
-			"unknown %s \"%s\"%s%s%s; `faultline list` shows them all",
-			kinds[kind].word, name, near ? ": did you mean \"" : "",
-			near ? near : "", near ? "\"?" : "");
-	}
+	if (!found && stem && stems)
+		err = complain_unknown(kind, stem, stems, why);
+	free(stem);
 	fl_modules_list_free(stems);
 	fl_modules_list_free(paths);
 	return err;

@@ -168,7 +168,11 @@ static int load_module(struct fl_plan_reader *r, const struct fl_key *name,
 		return fl_plan_wrong_because(r, name->line, "", err);
 	arm->module = strdup(module->tunables.owner);
 	arm->module_path = strdup(module->path);
-	if (!arm->module || !arm->module_path)
+	arm->named = strdup(name->value);
+	arm->compiler = strdup(arm->kind == FL_MODULE_BENCH ?
+			       module->bench->compiler :
+			       module->strategy->compiler);
+	if (!arm->module || !arm->module_path || !arm->named || !arm->compiler)
 		return fl_plan_no_memory(r);
 	err = fl_digest_file(module->path, arm->module_sha256);
 	if (err)
@@ -229,13 +233,15 @@ static int copy_double(struct fl_plan_reader *r, struct fl_plan *plan, uint32_t 
 	arm->module = strdup(of->module);
 	arm->settings = of->settings ? strdup(of->settings) : NULL;
 	arm->module_path = strdup(of->module_path);
+	arm->named = strdup(of->named);
+	arm->compiler = strdup(of->compiler);
 	arm->answer = of->answer;
 	memcpy(arm->module_sha256, of->module_sha256,
 	       sizeof(arm->module_sha256));
 	if (of->block_bytes_max < arm->block_bytes_max)
 		arm->block_bytes_max = of->block_bytes_max;
 	r->set_lines[index] = r->set_lines[arm->of];
-	return arm->module && arm->module_path &&
+	return arm->module && arm->module_path && arm->named && arm->compiler &&
 	       !arm->settings == !of->settings ? 0 : fl_plan_no_memory(r);
 }
 
@@ -577,6 +583,8 @@ void fl_plan_free(struct fl_plan *plan)
 		free(plan->arms[i].module);
 		free(plan->arms[i].settings);
 		free(plan->arms[i].module_path);
+		free(plan->arms[i].named);
+		free(plan->arms[i].compiler);
 	}
 	free(plan->arms);
 	free(plan->path);

@@ -28,7 +28,8 @@
  *			invalid; default: the report's
  *
  * [arm NAME] of a strategy
- *	strategy	name of a module, or a path with a '/'
+ *	strategy	name of a module; NAME@clang, as clang built it; or a path
+ *			with a '/'
  *	set		settings, "name=value, name=value"; {block} stands for the
  *			cell's block in bytes, {block_pages} for it in pages.  The
  *			tunable "block" is not set here: it is the cell's block
@@ -96,6 +97,8 @@ struct fl_plan_arm {
 					   else its own index */
 	enum fl_module_kind kind;
 	char *module;			/* its own name */
+	char *named;			/* as written: "bump_down@clang", a path */
+	char *compiler;			/* of the module */
 	char *settings;			/* as written, or NULL */
 	uint64_t block_bytes_max;
 	char *module_path;		/* the file that was checked */

@@ -49,6 +49,50 @@ Either install it (on Debian: apt-get install $4), or configure --without-$1.])
 	AC_DEFINE_UNQUOTED(m4_toupper([HAVE_$1]), [$fl_have], [1: built with $1 ($5).])
 ])
 
+# FL_SECOND_COMPILER: --with-clang=PROG -> CLANG and the condition HAVE_CLANG.
+#
+# Strategies are built once more by clang, because what a compare costs is the
+# compiler's doing as much as the machine's.  Not with sanitizers, whose run time
+# is the first compiler's, and not when that is clang itself.
+AC_DEFUN([FL_SECOND_COMPILER], [
+	AC_ARG_WITH([clang],
+		[AS_HELP_STRING([--with-clang=PROG],
+			[build strategies by this clang as well (default: the newest that is found); --without-clang: do not])],
+		[], [with_clang=auto])
+	fl_is_clang=no
+	AC_EGREP_CPP([fl_it_is], [
+#ifdef __clang__
+fl_it_is
+#endif
+	], [fl_is_clang=yes])
+	have_clang=no
+	CLANG=
+	AS_CASE([$with_clang],
+		[no], [],
+		[yes|auto], [
+			AS_IF([test "$fl_is_clang$enable_sanitizers" = nono],
+				[AC_CHECK_PROGS([CLANG], [clang-22 clang-21 clang-20 clang-19 clang-18 clang-17 clang-16 clang-15 clang-14 clang])])
+		],
+		[CLANG=$with_clang])
+	AS_IF([test -n "$CLANG"], [
+		AC_MSG_CHECKING([whether $CLANG makes shared objects])
+		echo 'int fl(void) { return 0; }' >conftest.c
+		AS_IF([$CLANG -O2 -fPIC -shared -o conftest.so conftest.c >&AS_MESSAGE_LOG_FD 2>&1], [
+			have_clang=yes
+			fl_clang_version=`$CLANG --version | sed 1q`
+		])
+		rm -f conftest.c conftest.so
+		AC_MSG_RESULT([$have_clang])
+	])
+	AS_IF([test $have_clang = no], [
+		AS_CASE([$with_clang], [no|auto], [],
+			[AC_MSG_ERROR([--with-clang=$with_clang: it cannot build strategies.
+Either name a clang that works (on Debian: apt-get install clang), or configure --without-clang.])])
+	])
+	AC_SUBST([CLANG])
+	AM_CONDITIONAL([HAVE_CLANG], [test $have_clang = yes])
+])
+
 # FL_SANITIZERS: --enable-sanitizers=LIST -> SAN_CFLAGS, for compiling and linking.
 AC_DEFUN([FL_SANITIZERS], [
 	AC_ARG_ENABLE([sanitizers],

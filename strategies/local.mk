@@ -20,3 +20,37 @@ pkglib_LTLIBRARIES += %D%/uffd_rw.la
 dist_pkgdata_DATA += %D%/skeleton.c
 
 $(pkglib_LTLIBRARIES) $(check_LTLIBRARIES): libfaultline.la
+
+# The same again by clang, as NAME@clang: a compare costs what the compiler makes of
+# it.  Beside the others in the build tree and where they are installed; nothing
+# is listed a second time.  libfaultline is the one that the command has loaded.
+if HAVE_CLANG
+clang_modules = $(patsubst %D%/%.la,%D%/.libs/clang/%.so,$(filter %D%/%,$(pkglib_LTLIBRARIES)))
+
+all-local: $(clang_modules)
+
+CLANG_FLAGS = -std=gnu11 -pthread -fvisibility=hidden $(LAYOUT_CFLAGS)
+
+%D%/.libs/clang/%.so: %D%/%.c libfaultline.la config.h Makefile
+	@$(MKDIR_P) %D%/.libs/clang
+	$(AM_V_CC)$(CLANG) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(CLANG_FLAGS) $(CFLAGS) \
+		-fPIC -MMD -MP -MF $@.d -MT $@ -shared -o $@ $< \
+		-L.libs -lfaultline -Wl,-z,defs -Wl,-rpath,$(libdir)
+
+-include $(wildcard %D%/.libs/clang/*.so.d)
+
+install-exec-hook: $(clang_modules)
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/clang'
+	$(INSTALL_PROGRAM) $(clang_modules) '$(DESTDIR)$(pkglibdir)/clang'
+
+uninstall-hook:
+	for module in $(notdir $(clang_modules)); do \
+		rm -f "$(DESTDIR)$(pkglibdir)/clang/$$module"; \
+	done
+	-rmdir '$(DESTDIR)$(pkglibdir)/clang'
+endif
+
+clean-local: clean-clang
+.PHONY: clean-clang
+clean-clang:
+	rm -rf %D%/.libs/clang

@@ -335,6 +335,7 @@ static void test_list(void **state)
 	struct fl_complaint why = { "" };
 	struct fl_module m = { 0 };
 	char set[2 * PATH_MAX];
+	char *others;
 	char **paths;
 
 	(void)state;
@@ -367,6 +368,23 @@ static void test_list(void **state)
 	assert_null(strstr(why.text, "did you mean"));
 	assert_int_equal(named("melon", &m, &why), -EPROTO);
 	assert_int_equal(named("", &m, &why), -ENOENT);
+
+	/* The same name by another compiler, in a folder beside it. */
+	assert_int_equal(mkdir(in_scratch("first/other"), 0700), 0);
+	build("table", "first/other/zebra.so", "zebra", "");
+	assert_int_equal(named("zebra@other", &m, &why), 0);
+	assert_non_null(strstr(m.path, "/first/other/zebra.so"));
+	fl_module_unload(&m);
+	others = fl_module_others(in_scratch("first/zebra.so"));
+	assert_string_equal(others, "other");
+	free(others);
+	others = fl_module_others(in_scratch("first/apple.so"));
+	assert_string_equal(others, "");
+	free(others);
+	assert_int_equal(named("apple@other", &m, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "apple was not built by other here"));
+	assert_int_equal(named("zebar@other", &m, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "did you mean \"zebra\"?"));
 
 	/* Benches have folders of their own. */
 	setenv("FAULTLINE_BENCHES", in_scratch("first"), 1);
