@@ -19,6 +19,18 @@ int fl_spans_open(const struct fl_open_args *args,
 	return err;
 }
 
+/*
+ * A signal handler that interrupted us may have forked, and the child is frozen
+ * (fl_spans_freeze) when we go on in it.  Asked after the frontier has moved:
+ * before, it was frozen by the old frontier; after, by the new one.
+ */
+fl_behind_fault
+static bool is_frozen(const struct fl_spans *spans)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(&spans->refusal, __ATOMIC_RELAXED);
+}
+
 /* Open from the frontier down to @lowest at least. */
 fl_behind_fault
 static int extend(struct fl_span_region *region, char *lowest)
@@ -40,6 +52,12 @@ static int extend(struct fl_span_region *region, char *lowest)
 	if (err)
 		return err;
 	region->frontier -= step;
+	if (is_frozen(spans)) {
+		/* A signal handler forked, and this is the child. */
+		region->frontier += step;
+		fl_protect(region->frontier - step, step, FL_CLOSED);
+		return spans->refusal;
+	}
 	spans->open_bytes += step;
 	if (spans->doubling && region->step_bytes < spans->step_bytes_max)
 		region->step_bytes *= 2;
@@ -171,6 +189,8 @@ void fl_spans_region_reset(struct fl_region *pub)
 		    !spans->close_pages(spans, region->frontier, bytes)) {
 			region->frontier = top;
 			spans->open_bytes -= bytes;
+			if (is_frozen(spans))
+				fl_protect(top - bytes, bytes, FL_CLOSED);
 		}
 		region->step_bytes = spans->step_bytes;
 	}
