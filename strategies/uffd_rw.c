@@ -137,9 +137,13 @@ static bool uffd_rw_resolve(void *owner, char *address)
  */
 static bool uffd_rw_handle(void *owner, const struct fl_fault *fault)
 {
-	return (fault->signal == SIGBUS &&
-		fl_spans_extend(owner, fault->address)) ||
-	       fl_spans_redirect(owner, fault);
+	struct heap *heap = owner;
+
+	if (fault->signal == SIGBUS && fl_spans_extend(owner, fault->address))
+		return true;
+	if (heap->thread)
+		fl_uffd_declined(&heap->service, fault->address);
+	return fl_spans_redirect(owner, fault);
 }
 
 #define strategy_region_create	fl_spans_region_create

@@ -258,36 +258,69 @@ static bool (*const next[])(const struct fl_uffd_service *,
 	[FL_UFFD_RING] = next_by_ring,
 };
 
+static char *page_of(const char *address)
+{
+	return (char *)((uintptr_t)address & ~(uintptr_t)(fl_page_bytes() - 1));
+}
+
 /* Let go on who sleeps on the page at @address. */
-static void wake(const struct fl_uffd *uffd, uint64_t address)
+static void wake(const struct fl_uffd *uffd, const char *address)
 {
 	struct uffdio_range range = {
-		.start = address & ~(uint64_t)(fl_page_bytes() - 1),
-		.len = fl_page_bytes(),
+		.start = (uintptr_t)page_of(address), .len = fl_page_bytes(),
 	};
 
 	ioctl(uffd->fd, UFFDIO_WAKE, &range);
 }
 
+/*
+ * A signal that is sent instead shows no fault in a core, and a thread that
+ * blocks it sleeps for ever; so that is for when there is no VMA left to close
+ * a page with, and for a second thread while the first one's page is closed.
+ */
+static void decline(struct fl_uffd_service *s, int tid, char *address)
+{
+	char *none = NULL, *page = page_of(address);
+
+	if (__atomic_compare_exchange_n(&s->declined, &none, page, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+		if (!fl_protect(page, fl_page_bytes(), FL_CLOSED)) {
+			wake(s->uffd, address);
+			return;
+		}
+		__atomic_store_n(&s->declined, NULL, __ATOMIC_RELEASE);
+	}
+	fl_fault_raise(tid, address);
+}
+
+void fl_uffd_declined(struct fl_uffd_service *s, const char *address)
+{
+	char *page = page_of(address);
+
+	if (__atomic_load_n(&s->declined, __ATOMIC_ACQUIRE) != page)
+		return;
+	fl_protect(page, fl_page_bytes(), FL_OPEN);
+	__atomic_store_n(&s->declined, NULL, __ATOMIC_RELEASE);
+}
+
 ends_by_cancellation
 static void *service_loop(void *argument)
 {
-	const struct fl_uffd_service *s = argument;
+	struct fl_uffd_service *s = argument;
 	struct uffd_msg msg;
 
 	while (next[s->wait](s, &msg)) {
-		const uint64_t address = msg.arg.pagefault.address;
+		char *address = (char *)(uintptr_t)msg.arg.pagefault.address;
 		int state;
 
 		if (msg.event != UFFD_EVENT_PAGEFAULT)
 			continue;
 		/* A resolved fault must not be left half done. */
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-		if (s->resolve(s->owner, (char *)(uintptr_t)address))
+		if (s->resolve(s->owner, address))
 			wake(s->uffd, address);
 		else
-			fl_fault_raise((int)msg.arg.pagefault.feat.ptid,
-				       (char *)(uintptr_t)address);
+			decline(s, (int)msg.arg.pagefault.feat.ptid, address);
 		pthread_setcancelstate(state, NULL);
 	}
 	return NULL;

@@ -27,7 +27,8 @@ enum fl_uffd_wait { FL_UFFD_BLOCK, FL_UFFD_POLL, FL_UFFD_BUSY, FL_UFFD_RING };
 /*
  * fl_uffd_fn: Resolve the fault at @address, on the service thread.  True when
  * done; false declines, and the faulting thread then gets a SIGSEGV for that
- * address.
+ * address: the kernel's own, because its page is closed before the thread goes on.
+ * So it has the right pc and code, and kills a thread that blocks it.
  */
 typedef bool (*fl_uffd_fn)(void *owner, char *address);
 
@@ -39,6 +40,7 @@ struct fl_uffd_service {
 	fl_uffd_fn resolve;
 	void *owner;
 	struct fl_uffd_ring *ring;	/* io_uring only */
+	char *declined;			/* the page that is closed, or NULL */
 	pthread_t thread;
 };
 
@@ -54,6 +56,13 @@ struct fl_uffd_service {
 int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 		  enum fl_uffd_wait wait, fl_uffd_fn resolve, void *owner,
 		  int cpu);
+
+/*
+ * fl_uffd_declined: Open the page again, if @address is in the one that is closed
+ * because its fault was declined.  For the heap's handler of SIGSEGV, whatever it
+ * then does about the fault.  Async-signal-safe.
+ */
+void fl_uffd_declined(struct fl_uffd_service *service, const char *address);
 
 /*
  * fl_uffd_stop: End the thread.  A fault it is resolving is resolved; one it has
