@@ -107,6 +107,20 @@ check_LTLIBRARIES += %D%/modules/skeleton.la
 check_LTLIBRARIES += %D%/modules/spin.la
 %C%_modules_spin_la_LDFLAGS = $(test_module_ldflags)
 
+# What goes wrong in programs, on every fault-driven strategy.
+check_PROGRAMS += %D%/fault/ordeal
+%C%_fault_ordeal_SOURCES = \
+	%D%/fault/common.c \
+	%D%/fault/forked.c \
+	%D%/fault/interrupted.c \
+	%D%/fault/nested.c \
+	%D%/fault/ordeal.c \
+	%D%/fault/ordeal.h \
+	%D%/fault/scarcity.c \
+	%D%/fault/threads.c \
+	%D%/fault/traced.c \
+	%D%/fault/undeclared.c
+
 script_tests = \
 	%D%/analysis/benches.test \
 	%D%/analysis/plots.test \
@@ -127,7 +141,15 @@ script_tests = \
 	%D%/conformance/broken.test \
 	%D%/conformance/cli.test \
 	%D%/conformance/modules.test \
-	%D%/conformance/settings.test
+	%D%/conformance/settings.test \
+	%D%/fault/debugger.test \
+	%D%/fault/fork.test \
+	%D%/fault/nested.test \
+	%D%/fault/scarcity.test \
+	%D%/fault/signals.test \
+	%D%/fault/threads.test \
+	%D%/fault/traced.test \
+	%D%/fault/undeclared.test
 
 # What tests need beside themselves.
 test_helpers = \
