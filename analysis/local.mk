@@ -10,6 +10,8 @@ libharness_a_SOURCES += \
 	%D%/palette.h \
 	%D%/plot.c \
 	%D%/plot.h \
+	%D%/plot_bench.c \
+	%D%/plot_bench.h \
 	%D%/plot_breakeven.c \
 	%D%/plot_data.c \
 	%D%/plot_data.h \

@@ -13,6 +13,7 @@
 
 #include "analysis/plot.h"
 #include "analysis/breakeven.h"
+#include "analysis/plot_bench.h"
 #include "analysis/plot_data.h"
 
 /* A plot takes gnuplot well under a second; this one hangs. */
@@ -139,30 +140,52 @@ static int read_text(const char *path, char **out)
 
 /* ---- one plot ----------------------------------------------------------- */
 
-static int write_crossing(FILE *to, const void *what, size_t nr)
+static int write_crossing(FILE *to, const void *what, size_t nr,
+			  const struct fl_palette *palette)
 {
+	(void)palette;
 	return fl_plot_crossing(to, what, nr);
 }
 
-static int write_breakeven(FILE *to, const void *what, size_t nr)
+static int write_breakeven(FILE *to, const void *what, size_t nr,
+			   const struct fl_palette *palette)
 {
+	(void)palette;
 	return fl_plot_breakeven(to, what, nr);
 }
 
-static int write_resident(FILE *to, const void *what, size_t nr)
+static int write_resident(FILE *to, const void *what, size_t nr,
+			  const struct fl_palette *palette)
 {
 	(void)nr;
+	(void)palette;
 	return fl_plot_resident(to, what);
+}
+
+static int write_percentiles(FILE *to, const void *what, size_t nr,
+			     const struct fl_palette *palette)
+{
+	(void)nr;
+	return fl_plot_percentiles(to, what, palette);
+}
+
+static int write_levels(FILE *to, const void *what, size_t nr,
+			const struct fl_palette *palette)
+{
+	return fl_plot_levels(to, what, nr, palette);
 }
 
 /* By kind: the script, which is also how files begin, and what it reads. */
 static const struct {
 	const char *name;
-	int (*write)(FILE *to, const void *what, size_t nr);
+	int (*write)(FILE *to, const void *what, size_t nr,
+		     const struct fl_palette *palette);
 } kinds[] = {
 	[FL_PLOT_CROSSING] = { "crossing", write_crossing },
 	[FL_PLOT_BREAKEVEN] = { "breakeven", write_breakeven },
 	[FL_PLOT_RESIDENT] = { "resident", write_resident },
+	[FL_PLOT_PERCENTILES] = { "percentiles", write_percentiles },
+	[FL_PLOT_LEVELS] = { "levels", write_levels },
 };
 
 /* Where the files go and how they are made. */
@@ -271,13 +294,13 @@ static struct fl_plot *add_plot(struct fl_plots *plots, enum fl_plot_kind kind,
 }
 
 static int write_data(const struct fl_plot *plot, const void *what, size_t nr,
-		      const char *folder, struct fl_complaint *why)
+		      const struct drawing *d, struct fl_complaint *why)
 {
 	char *path;
 	FILE *to;
 	int err = 0;
 
-	if (asprintf(&path, "%s/%s.dat", folder, plot->file) < 0)
+	if (asprintf(&path, "%s/%s.dat", d->folder, plot->file) < 0)
 		return -ENOMEM;
 	to = fopen(path, "we");
 	if (!to)
@@ -285,7 +308,7 @@ static int write_data(const struct fl_plot *plot, const void *what, size_t nr,
 	if (to) {
 		fprintf(to, "# %s\n# For plots/%s.gp, which says what stands where.\n\n",
 			plot->title, kinds[plot->kind].name);
-		err = kinds[plot->kind].write(to, what, nr);
+		err = kinds[plot->kind].write(to, what, nr, d->palette);
 		errno = 0;
 		if (!err && (fflush(to) || ferror(to)))
 			err = errno ? -errno : -EIO;
@@ -316,7 +339,7 @@ static int make_plot(struct fl_plots *plots, struct fl_plot *plot,
 	plot->file = stem_of(kinds[plot->kind].name, subject, number);
 	if (!plot->file)
 		return -ENOMEM;
-	err = write_data(plot, what, nr, d->folder, why);
+	err = write_data(plot, what, nr, d, why);
 	if (err)
 		return err;
 	if (!d->reason && draw_all(d, plot, plots->nr))
@@ -427,6 +450,46 @@ static int make_residents(const struct fl_summary *summary,
 	return err;
 }
 
+/* One of a kind for @nr cells from @cells on; benches without any lack nothing. */
+static int make_bench(const struct fl_summary_cell *cells, size_t nr,
+		      const char *subject, enum fl_plot_kind kind,
+		      struct fl_plots *plots, struct drawing *d,
+		      struct fl_complaint *why)
+{
+	struct fl_plot *plot;
+	char *title;
+
+	if (asprintf(&title, "%s per %s, %s", kind == FL_PLOT_LEVELS ?
+		     "Time" : "Percentiles of the time",
+		     cells->op ? cells->op : "op", subject) < 0)
+		title = NULL;
+	plot = add_plot(plots, kind, title);
+	return plot ? make_plot(plots, plot, subject, cells, nr, d, why) : -ENOMEM;
+}
+
+static int make_benches(const struct fl_summary *summary,
+			struct fl_plots *plots, struct drawing *d,
+			struct fl_complaint *why)
+{
+	int err = 0;
+
+	for (size_t c = 0, nr; c < summary->nr_cells && !err; c += nr) {
+		const struct fl_summary_cell *cells = &summary->cells[c];
+
+		nr = fl_plot_group(cells, summary->nr_cells - c);
+		for (size_t i = 0; i < nr && !err; i++)
+			if (fl_plot_has_percentiles(&cells[i]))
+				err = make_bench(&cells[i], 1, nr > 1 ?
+						 cells[i].name : cells->title,
+						 FL_PLOT_PERCENTILES, plots, d,
+						 why);
+		if (!err && fl_plot_has_levels(cells, nr))
+			err = make_bench(cells, nr, cells->title, FL_PLOT_LEVELS,
+					 plots, d, why);
+	}
+	return err;
+}
+
 static int make_all(const struct fl_summary *summary, struct drawing *d,
 		    struct fl_plots *out, struct fl_complaint *why)
 {
@@ -440,6 +503,8 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 		err = make_crossings(summary, &plots, d, why);
 	if (!err)
 		err = make_residents(summary, &plots, d, why);
+	if (!err)
+		err = make_benches(summary, &plots, d, why);
 	if (err) {
 		fl_plots_free(&plots);
 		if (err == -ENOMEM)

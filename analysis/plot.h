@@ -17,7 +17,13 @@
 #include "analysis/summary.h"
 #include "harness/complain.h"
 
-enum fl_plot_kind { FL_PLOT_CROSSING, FL_PLOT_BREAKEVEN, FL_PLOT_RESIDENT };
+enum fl_plot_kind {
+	FL_PLOT_CROSSING,
+	FL_PLOT_BREAKEVEN,
+	FL_PLOT_RESIDENT,
+	FL_PLOT_PERCENTILES,
+	FL_PLOT_LEVELS,
+};
 
 /* One figure, or what it lacks. */
 struct fl_plot {

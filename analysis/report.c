@@ -333,7 +333,8 @@ static void put_glance(const struct page *p)
 /* What to look at. */
 static void put_caption(const struct page *p, const struct fl_plot *plot)
 {
-	if (plot->kind == FL_PLOT_CROSSING) {
+	switch (plot->kind) {
+	case FL_PLOT_CROSSING:
 		html(p, "Look for where the line of a redirecting fault passes below the "
 		     "best branch: in larger blocks the fault is the cheaper way to "
 		     "notice the end. Lines fall because larger blocks end less often; "
@@ -343,17 +344,31 @@ static void put_caption(const struct page *p, const struct fl_plot *plot)
 			html(p, " (%.1f %% or more)",
 			     floor(1000 * p->s->confidence) / 10);
 		html(p, "; both axes are logarithmic.");
-	} else if (plot->kind == FL_PLOT_BREAKEVEN) {
+		break;
+	case FL_PLOT_BREAKEVEN:
 		html(p, "Below 1 the fault is the cheaper way to notice the end of a block. "
 		     "Points are observed, with their intervals; lines are predicted from "
 		     "fast and slow paths that were measured alone. Points off their line "
 		     "mean that a slow path costs something else in place than by itself, "
 		     "or that the fast paths do. Both axes are logarithmic.");
-	} else {
+		break;
+	case FL_PLOT_RESIDENT:
 		html(p, "Look at how lines go on: one that levels off uses its pages again, "
 		     "one that keeps rising holds on to pages that nothing touches any "
 		     "more. Counted by the kernel at even distances in events; only pages "
 		     "that hold objects.");
+		break;
+	case FL_PLOT_PERCENTILES:
+		html(p, "Look at how far a row reaches to the right: half of the ops take no "
+		     "longer than the full dot, all but one in a hundred no longer than the "
+		     "open one. Each was timed by itself, which adds two readings of the "
+		     "clock. Bars are intervals over samples; a dot without one is of all "
+		     "samples together. The axis is logarithmic.");
+		break;
+	case FL_PLOT_LEVELS:
+		html(p, "Look for lines that fall: what they pay once is shared by more ops "
+		     "to the right. Bars are intervals; both axes are logarithmic.");
+		break;
 	}
 }
 

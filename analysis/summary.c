@@ -290,11 +290,18 @@ static void make_metrics(struct fl_maker *m, struct fl_summary_arm *arm,
 		struct fl_summary_metric metric = {
 			.name = all[i].name, .n = all[i].nr,
 			.min = INFINITY, .max = -INFINITY,
+			.lo = NAN, .hi = NAN,
 		};
+		struct fl_interval interval;
 
 		for (size_t j = 0; j < all[i].nr; j++) {
 			metric.min = fmin(metric.min, all[i].values[j]);
 			metric.max = fmax(metric.max, all[i].values[j]);
+		}
+		if (!fl_stats_interval_median(all[i].values, all[i].nr, NULL,
+					      &interval)) {
+			metric.lo = interval.lo;
+			metric.hi = interval.hi;
 		}
 		if (!fl_stats_median(all[i].values, all[i].nr, &metric.median))
 			FL_PUSH(m, arm->metrics, arm->nr_metrics, metric);

@@ -76,6 +76,7 @@ struct fl_summary_reason {
 struct fl_summary_metric {
 	const char *name;
 	double median, min, max;
+	double lo, hi;			/* interval of the median; NaN if n = 1 */
 	size_t n;
 };
 

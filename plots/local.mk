@@ -3,5 +3,7 @@
 nobase_dist_pkgdata_DATA += \
 	%D%/breakeven.gp \
 	%D%/crossing.gp \
+	%D%/levels.gp \
+	%D%/percentiles.gp \
 	%D%/resident.gp \
 	%D%/style.gp

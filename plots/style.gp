@@ -77,6 +77,8 @@ block(name, i) = sprintf("%s %03d", name, i)
 # Axes: 1-2-5 steps, and bytes as people write them.
 bytes(b) = b < 1024 ? sprintf("%g", b) : b < 1048576 ? sprintf("%gK", b / 1024) : \
 	b < 1073741824 ? sprintf("%gM", b / 1048576) : sprintf("%gG", b / 1073741824)
+duration(ns) = ns < 1e3 ? sprintf("%g ns", ns) : ns < 1e6 ? sprintf("%g us", ns / 1e3) : \
+	ns < 1e9 ? sprintf("%g ms", ns / 1e6) : sprintf("%g s", ns / 1e9)
 count(n) = n < 1000 ? sprintf("%g", n) : n < 1e6 ? sprintf("%gk", n / 1e3) : \
 	sprintf("%gM", n / 1e6)
 

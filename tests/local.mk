@@ -122,6 +122,7 @@ check_PROGRAMS += %D%/fault/ordeal
 	%D%/fault/undeclared.c
 
 script_tests = \
+	%D%/analysis/bench-plots.test \
 	%D%/analysis/benches.test \
 	%D%/analysis/plots.test \
 	%D%/analysis/report.test \
