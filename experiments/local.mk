@@ -3,6 +3,8 @@
 nobase_dist_pkgdata_DATA += \
 	%D%/03-break-even/README.md \
 	%D%/03-break-even/plan.ini \
+	%D%/04-fault-cost/README.md \
+	%D%/04-fault-cost/plan.ini \
 	%D%/05-redirect-matrix/README.md \
 	%D%/README.md \
 	%D%/first-light/README.md \
