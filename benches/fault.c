@@ -18,7 +18,6 @@
 #include "benches/fault_rig.h"
 #include "vm/fault_resume.h"
 #include "vm/place.h"
-#include "vm/rseq.h"
 
 /* Planted: one op in so many faults twice, which makes all 12.5 % slower. */
 #define PLANTED_EVERY	8u
@@ -183,8 +182,8 @@ static int probe_host(const uint64_t *values, char *reason, size_t reason_bytes)
 					 reason_bytes);
 	if (!err && values[RETURN] == RETURN_USER)
 		err = fl_fault_resume_probe(reason, reason_bytes);
-	if (!err && mechanisms[values[MECHANISM]]->rseq)
-		err = fl_rseq_probe(reason, reason_bytes);
+	if (!err && mechanisms[values[MECHANISM]]->probe)
+		err = mechanisms[values[MECHANISM]]->probe(reason, reason_bytes);
 	return err;
 }
 

@@ -10,11 +10,11 @@
  * wp_async, which belongs here, is in fault_uffd.c.
  */
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "benches/fault_rig.h"
 #include "vm/giveback.h"
+#include "vm/growdown.h"
 
 static int demand_zero_open(struct rig *rig)
 {
@@ -56,39 +56,39 @@ const struct mechanism fault_first_touch = {
 	.arm = first_touch_arm,
 };
 
-/*
- * The range is left unmapped but for a page at its top, so that the mapping has
- * room to grow, with the gap that the kernel keeps below it (stack_guard_gap, 256
- * pages unless booted otherwise; it counts only towards accessible neighbours).
- * Nobody maps anything while a round runs.
- */
-#define GAP_PAGES	1024u
+/* The page at the top is there from the beginning: that is what grows. */
+static size_t growing_bytes(void)
+{
+	return (ROUND_FAULTS + 1) * fl_page_bytes();
+}
+
+static int grows_down_probe(char *reason, size_t reason_bytes)
+{
+	return fl_growdown_probe(growing_bytes(), reason, reason_bytes);
+}
 
 static int grows_down_open(struct rig *rig)
 {
-	int err = rig_range(rig, ROUND_FAULTS + GAP_PAGES + 1, FL_CLOSED);
+	const size_t page = fl_page_bytes();
+	int err = fl_reserve_aside(growing_bytes(), FL_CLOSED, &rig->base);
 
-	rig->top -= rig->stride;
-	return err;
+	if (err)
+		return err;
+	rig->bytes = growing_bytes();
+	rig->top = rig->base + rig->bytes - page;
+	rig->stride = page;
+	return 0;
 }
 
 static int grows_down_arm(struct rig *rig, size_t nr)
 {
-	void *page;
-
 	(void)nr;
-	if (munmap(rig->base, rig->bytes))
-		return -errno;
-	page = mmap(rig->top, rig->stride, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-		    MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, -1, 0);
-	if (page == MAP_FAILED)
-		return -errno;
-	return madvise(page, rig->stride, MADV_NOHUGEPAGE) ? -errno : 0;
+	return fl_growdown_make(rig->base, rig->bytes);
 }
 
 const struct mechanism fault_grows_down = {
 	.answer = ANSWER_KERNEL,
+	.probe = grows_down_probe,
 	.open = grows_down_open,
 	.arm = grows_down_arm,
 };

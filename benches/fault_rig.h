@@ -67,6 +67,9 @@ struct mechanism {
 	bool rseq;		/* the site is a restartable sequence */
 	uint64_t features;	/* UFFD_FEATURE_* beyond what delivery needs */
 
+	/* O: What would end in a crash where it does not work.  0, or -errno with
+	   a reason. */
+	int (*probe)(char *reason, size_t reason_bytes);
 	/* Set up base, bytes, top, stride, pool.  0 or -errno. */
 	int (*open)(struct rig *rig);
 	/* O: The next @nr faults are going to be faults.  0 or -errno. */

@@ -18,6 +18,7 @@
 #include "benches/fault_rig.h"
 #include "vm/giveback.h"
 #include "vm/guard.h"
+#include "vm/rseq.h"
 
 /* Each fault of a round is the same one again: nothing is used up. */
 static int redirect_open(struct rig *rig, enum fl_guard_kind kind)
@@ -44,6 +45,7 @@ const struct mechanism fault_redirect_prot_none = {
 const struct mechanism fault_redirect_rseq = {
 	.answer = ANSWER_REDIRECT,
 	.rseq = true,
+	.probe = fl_rseq_probe,
 	.open = redirect_prot_none_open,
 };
 
