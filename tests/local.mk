@@ -139,8 +139,10 @@ script_tests = \
 	%D%/cli/campaign.test \
 	%D%/cli/kernel.test \
 	%D%/codegen/codegen.test \
+	%D%/codegen/levels.test \
 	%D%/conformance/broken.test \
 	%D%/conformance/cli.test \
+	%D%/conformance/levels.test \
 	%D%/conformance/modules.test \
 	%D%/conformance/settings.test \
 	%D%/fault/debugger.test \
@@ -170,6 +172,7 @@ test_helpers = \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl \
 	%D%/codegen/limits.tsv \
+	%D%/codegen/sites.c \
 	%D%/conformance/base.h \
 	%D%/conformance/broken_close.c \
 	%D%/conformance/broken_counts.c \

@@ -102,11 +102,11 @@ static inline uintptr_t fl_site_restart(const struct fl_site *s)
 	"772:\n\t"							\
 	"mov %[word], (%[p])\n\t"
 
-#define FL_SITE_ASM(entry, p, bump_, bytes_, align_, word_)		\
+#define FL_SITE_ASM(entry, p_, bump_, bytes_, align_, word_)		\
 	do {								\
 		if ((align_) <= FL_GRAIN_BYTES)				\
 			__asm__ volatile(FL_SITE_TEXT("") entry		\
-				: [p] "=&r"(p), [bump] "+&r"(bump_)	\
+				: [p] "=&r"(p_), [bump] "+&r"(bump_)	\
 				: [bytes] "er"((size_t)(bytes_)),	\
 				  [word] "r"((uint64_t)(word_))		\
 				: "memory", "cc");			\
@@ -114,7 +114,7 @@ static inline uintptr_t fl_site_restart(const struct fl_site *s)
 			__asm__ volatile(				\
 				FL_SITE_TEXT("and %[mask], %[p]\n\t")	\
 				entry					\
-				: [p] "=&r"(p), [bump] "+&r"(bump_)	\
+				: [p] "=&r"(p_), [bump] "+&r"(bump_)	\
 				: [bytes] "er"((size_t)(bytes_)),	\
 				  [mask] "er"(-(intptr_t)(align_)),	\
 				  [word] "r"((uint64_t)(word_))		\
@@ -139,6 +139,27 @@ fl_hot char *fl_site_new(char **bump, size_t bytes, size_t align, uint64_t word)
 	*bump = p;
 	return p;
 }
+
+/*
+ * FL_SITE_NEW: The same for a size (0 to FL_SITE_BYTES_MAX, not rounded) and an
+ * alignment that are constant expressions.  They are constants to the compiler
+ * even where it inlines but folds nothing (-O0), so that the site is the bare
+ * instructions at every level; a size that would jump over the guard does not
+ * compile.
+ */
+#define FL_SITE_NEW(bump, bytes, align, word)				\
+	__extension__ ({						\
+		char **const fl_bump = (bump), *fl_b = *fl_bump, *fl_p;	\
+									\
+		_Static_assert((bytes) <= FL_SITE_BYTES_MAX,		\
+			       "an object this large jumps over the guard"); \
+		FL_SITE_ASM(FL_SITE_ENTRY, fl_p, fl_b,			\
+			    (bytes) < FL_GRAIN_BYTES ? FL_GRAIN_BYTES :	\
+			    ((size_t)(bytes) + FL_GRAIN_BYTES - 1) &	\
+			    ~(size_t)(FL_GRAIN_BYTES - 1), align, word); \
+		*fl_bump = fl_p;					\
+		fl_p;							\
+	})
 
 /*
  * fl_bare_new: The same instructions without a table entry: nobody can ever

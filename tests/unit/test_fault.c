@@ -1379,6 +1379,48 @@ static void scenario_alignment(void)
 	fl_sites_close(&r->sites);
 }
 
+#define CONSTANT(bytes, align_)						\
+	static char *constant_##bytes##_##align_(char **bump, uint64_t word) \
+	{								\
+		return FL_SITE_NEW(bump, bytes, align_, word);		\
+	}
+CONSTANT(0, 8)
+CONSTANT(1, 8)
+CONSTANT(104, 8)
+CONSTANT(105, 64)
+CONSTANT(20000, 4096)
+
+/* The same where sizes and alignments are constants. */
+static void scenario_constants(void)
+{
+	static const struct {
+		size_t bytes, align;	/* rounded */
+		char *(*new)(char **bump, uint64_t word);
+	} sites[] = {
+		{ 8, 8, constant_0_8 }, { 8, 8, constant_1_8 },
+		{ 104, 8, constant_104_8 }, { 112, 64, constant_105_64 },
+		{ 20000, 4096, constant_20000_4096 },
+	};
+	struct redirecting *r = open_redirecting();
+
+	for (size_t i = 0; i < sizeof(sites) / sizeof(*sites); i++) {
+		char *top = r->block + 16 * page, *bump = r->block, *p;
+		char *want = top - sites[i].bytes;
+
+		want -= (uintptr_t)want & (sites[i].align - 1);
+		r->nr = 0;
+		r->next[0] = top;
+		p = sites[i].new(&bump, i);
+		check(r->nr == 1 && p == want && bump == want);
+		check(word_at(p) == i);
+		p = sites[i].new(&bump, ~(uint64_t)i);
+		check(r->nr == 1 && p == bump && p < want);
+		check(word_at(p) == ~(uint64_t)i);
+	}
+	fl_fault_unwatch(&r->range);
+	fl_sites_close(&r->sites);
+}
+
 /* The same store, a byte beside a site: nobody's. */
 static void scenario_no_site_dies(void)
 {
@@ -1395,6 +1437,7 @@ static void test_sites(void **state)
 	assert_exits(scenario_registers);
 	assert_exits(scenario_restart);
 	assert_exits(scenario_alignment);
+	assert_exits(scenario_constants);
 	assert_dies(scenario_no_site_dies, SIGSEGV);
 }
 
