@@ -16,9 +16,14 @@ int fl_growdown_make(char *base, size_t bytes)
 	const size_t page = fl_page_bytes();
 	char *last = base + bytes - page;
 
-	/* The page first: at no time is all of it a hole. */
+	/*
+	 * The page first: at no time is all of it a hole.  Not MAP_NORESERVE: the
+	 * kernel charges growth to Committed_AS all the same, and takes back only
+	 * what was charged to begin with (mm/vma.c: VM_ACCOUNT), so each region
+	 * would leave its growth charged until the next boot.
+	 */
 	if (mmap(last, page, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN | MAP_FIXED,
+		 MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED,
 		 -1, 0) == MAP_FAILED)
 		return -errno;
 	/* It is inherited by what the mapping grows to. */

@@ -296,6 +296,43 @@ static void refusals_are_errors(void **state)
 	fl_module_unload(&module);
 }
 
+/* VmFlags of the mapping that @address is in, as /proc/self/smaps has them. */
+static void flags_of(const char *address, char *out, size_t bytes)
+{
+	const unsigned long at = (uintptr_t)address;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long from, to;
+	bool inside = false;
+	char line[512];
+
+	assert_non_null(f);
+	*out = '\0';
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = at >= from && at < to;
+		if (inside && !strncmp(line, "VmFlags:", 8))
+			snprintf(out, bytes, "%s", line);
+	}
+	fclose(f);
+}
+
+/*
+ * Growth is charged to Committed_AS in any case, and taken back only from a
+ * mapping that is accounted ("ac"), not from one without a reserve ("nr").
+ */
+static void growth_is_taken_back(void **state)
+{
+	char flags[512];
+
+	(void)state;
+	make_span();
+	flags_of(span.top - 1, flags, sizeof(flags));
+	if (!*flags)
+		skip();
+	assert_non_null(strstr(flags, " ac"));
+	assert_null(strstr(flags, " nr"));
+}
+
 #define in_span(test)	cmocka_unit_test_teardown(test, tear_down)
 
 int main(void)
@@ -309,6 +346,7 @@ int main(void)
 		in_span(obeys_the_stack_limit),
 		in_span(is_not_made_shorter_by_giving_back),
 		in_span(nobody_is_put_into_the_hole),
+		in_span(growth_is_taken_back),
 		in_span(the_limit_is_told_with_its_remedy),
 		in_span(refusals_are_errors),
 	};
