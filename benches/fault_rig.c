@@ -101,6 +101,8 @@ static bool handle(void *owner, const struct fl_fault *fault)
 	if ((rig->mechanism->answer != ANSWER_EXTEND || rig->serves ||
 	     resolve(rig, fault->address)) && !redirect(rig, fault))
 		return false;
+	if (rig->serves)
+		fl_uffd_declined(&rig->service, fault->address);
 	rig->nr_signals++;
 	rig->nr_user_returns += fault->user_return;
 	return true;

@@ -3,9 +3,9 @@
  * Faults by userfaultfd, delivered as SIGBUS to the faulting thread, or as an
  * event to a service thread while the faulting one sleeps.
  *
- *  redirect_uffd    the page stays missing, and the store goes elsewhere.  In a
- *                   thread: it declines, and the faulting thread gets a signal at
- *                   its store, which is redirected from there
+ *  redirect_uffd    the page stays missing, and the store goes elsewhere.  A
+ *                   service thread declines: it closes the page, so that the store
+ *                   becomes a SIGSEGV, whose handler opens it again and redirects
  *  extend_copy      UFFDIO_COPY of a page of zeros
  *  extend_zeropage  UFFDIO_ZEROPAGE: the shared zero page, so that the repeated
  *                   store takes a fault of the kernel's as well

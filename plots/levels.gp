@@ -64,7 +64,7 @@ set xrange [xmin / 1.15 : xmax * 1.15]
 set yrange [ymin : ymax]
 set xtics () offset 0, 0.2
 # Every power of two, unless there are many.
-step = xmax / xmin > 256 ? 2 : 1
+step = xmax / xmin <= 256 ? 1 : narrow ? 4 : 2
 do for [e = 0:40:step] {
 	if (2 ** e >= xmin && 2 ** e <= xmax) {
 		set xtics add ((2 ** e < 65536 ? sprintf("%g", 2 ** e) : bytes(2 ** e)) 2 ** e)
