@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,32 @@ static void ring_abandon(struct fl_uffd_ring *r)
 	close(r->stop);
 }
 
+/*
+ * Has the kernel let the read wait, or failed it at once?  A pending signal of
+ * io_uring's own makes it fail, too.
+ */
+static int wait_or_fail(struct fl_uffd_ring *r)
+{
+	struct io_uring_cqe *cqe;
+	int n;
+
+	for (;;) {
+		n = io_uring_submit(&r->ring);
+		if (n < 0)
+			return n;
+		if (io_uring_peek_cqe(&r->ring, &cqe))
+			return 0;
+		if (cqe->res != -EINTR)
+			return -ENOTSUP;
+		io_uring_cqe_seen(&r->ring, cqe);
+		queue_read(r);
+	}
+}
+
+/*
+ * By the service thread: whoever has made a ring is sent signals by the kernel
+ * when it goes, which would disturb the program's faults.
+ */
 static int ring_open(int uffd, struct fl_uffd_ring **out)
 {
 	struct fl_uffd_ring *r = calloc(1, sizeof(*r));
@@ -92,26 +119,19 @@ static int ring_open(int uffd, struct fl_uffd_ring **out)
 	r->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->stop < 0) {
 		err = -errno;
+	} else {
+		queue_read(r);
+		err = wait_or_fail(r);
+	}
+	if (err) {
 		ring_close(r);
 		return err;
 	}
 	sqe = io_uring_get_sqe(&r->ring);
 	io_uring_prep_poll_add(sqe, r->stop, POLLIN);
 	io_uring_sqe_set_data64(sqe, STOP_ASKED);
-	queue_read(r);
 	*out = r;
 	return 0;
-}
-
-/* Has the kernel let the read wait, or failed it at once? */
-static int ring_waits(struct fl_uffd_ring *r)
-{
-	struct io_uring_cqe *cqe;
-	int n = io_uring_submit(&r->ring);
-
-	if (n < 0)
-		return n;
-	return io_uring_peek_cqe(&r->ring, &cqe) ? 0 : -ENOTSUP;
 }
 
 static void ring_stop(struct fl_uffd_ring *r)
@@ -154,25 +174,6 @@ static bool next_by_ring(const struct fl_uffd_service *s, struct uffd_msg *msg)
 	}
 }
 
-static int probe_ring(void)
-{
-	struct fl_uffd_ring *r;
-	struct fl_uffd uffd;
-	int err = fl_uffd_open(UFFD_FEATURE_THREAD_ID, &uffd);
-
-	if (err)
-		return err;
-	err = set_blocking(&uffd, false);
-	if (!err)
-		err = ring_open(uffd.fd, &r);
-	if (!err) {
-		err = ring_waits(r);
-		ring_close(r);
-	}
-	fl_uffd_close(&uffd);
-	return err;
-}
-
 static const char no_ring[] = "this kernel's io_uring does not wait for a "
 	"userfaultfd inside the kernel (Linux 6.10 does)";
 
@@ -205,11 +206,6 @@ static bool next_by_ring(const struct fl_uffd_service *s, struct uffd_msg *msg)
 	(void)s;
 	(void)msg;
 	return false;
-}
-
-static int probe_ring(void)
-{
-	return -ENOTSUP;
 }
 
 static const char no_ring[] = "built without liburing";
@@ -293,14 +289,15 @@ static void decline(struct fl_uffd_service *s, int tid, char *address)
 	fl_fault_raise(tid, address);
 }
 
-void fl_uffd_declined(struct fl_uffd_service *s, const char *address)
+bool fl_uffd_declined(struct fl_uffd_service *s, const char *address)
 {
 	char *page = page_of(address);
 
 	if (__atomic_load_n(&s->declined, __ATOMIC_ACQUIRE) != page)
-		return;
+		return false;
 	fl_protect(page, fl_page_bytes(), FL_OPEN);
 	__atomic_store_n(&s->declined, NULL, __ATOMIC_RELEASE);
+	return true;
 }
 
 ends_by_cancellation
@@ -309,7 +306,10 @@ static void *service_loop(void *argument)
 	struct fl_uffd_service *s = argument;
 	struct uffd_msg msg;
 
-	while (next[s->wait](s, &msg)) {
+	if (s->wait == FL_UFFD_RING)
+		s->err = ring_open(s->uffd->fd, &s->ring);
+	sem_post(&s->started);
+	while (!s->err && next[s->wait](s, &msg)) {
 		char *address = (char *)(uintptr_t)msg.arg.pagefault.address;
 		int state;
 
@@ -372,15 +372,19 @@ int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 	*service = (struct fl_uffd_service){
 		.uffd = uffd, .wait = wait, .resolve = resolve, .owner = owner,
 	};
-	if (!err && wait == FL_UFFD_RING)
-		err = ring_open(uffd->fd, &service->ring);
+	sem_init(&service->started, 0, 0);
 	if (!err)
 		err = start_thread(service, cpu);
-	if (err) {
-		if (service->ring)
-			ring_close(service->ring);
-		service->uffd = NULL;
+	if (!err) {
+		while (sem_wait(&service->started))
+			;
+		err = service->err;
+		if (err)
+			pthread_join(service->thread, NULL);
 	}
+	sem_destroy(&service->started);
+	if (err)
+		service->uffd = NULL;
 	return err;
 }
 
@@ -406,11 +410,29 @@ void fl_uffd_abandon(struct fl_uffd_service *service)
 	service->uffd = NULL;
 }
 
+static bool resolve_none(void *owner, char *address)
+{
+	(void)owner;
+	(void)address;
+	return false;
+}
+
 int fl_uffd_wait_probe(enum fl_uffd_wait wait, char *reason,
 		       size_t reason_bytes)
 {
-	int err = wait == FL_UFFD_RING ? probe_ring() : 0;
+	struct fl_uffd_service service;
+	struct fl_uffd uffd;
+	int err;
 
+	if (wait != FL_UFFD_RING)
+		return 0;
+	err = fl_uffd_open(UFFD_FEATURE_THREAD_ID, &uffd);
+	if (!err) {
+		err = fl_uffd_serve(&service, &uffd, wait, resolve_none,
+				    NULL, -1);
+		fl_uffd_stop(&service);
+		fl_uffd_close(&uffd);
+	}
 	if (err == -ENOTSUP)
 		snprintf(reason, reason_bytes, "io_uring: %s", no_ring);
 	else if (err)

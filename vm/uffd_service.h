@@ -18,6 +18,7 @@
 #define FL_VM_UFFD_SERVICE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 
 #include "vm/uffd.h"
@@ -29,6 +30,9 @@ enum fl_uffd_wait { FL_UFFD_BLOCK, FL_UFFD_POLL, FL_UFFD_BUSY, FL_UFFD_RING };
  * done; false declines, and the faulting thread then gets a SIGSEGV for that
  * address: the kernel's own, because its page is closed before the thread goes on.
  * So it has the right pc and code, and kills a thread that blocks it.
+ *
+ * One store may fault more than once before it is resolved, if its thread is sent
+ * signals meanwhile: what is there already is done.
  */
 typedef bool (*fl_uffd_fn)(void *owner, char *address);
 
@@ -42,6 +46,8 @@ struct fl_uffd_service {
 	struct fl_uffd_ring *ring;	/* io_uring only */
 	char *declined;			/* the page that is closed, or NULL */
 	pthread_t thread;
+	sem_t started;
+	int err;			/* of starting */
 };
 
 /*
@@ -60,9 +66,9 @@ int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 /*
  * fl_uffd_declined: Open the page again, if @address is in the one that is closed
  * because its fault was declined.  For the heap's handler of SIGSEGV, whatever it
- * then does about the fault.  Async-signal-safe.
+ * then does about the fault.  True if so.  Async-signal-safe.
  */
-void fl_uffd_declined(struct fl_uffd_service *service, const char *address);
+bool fl_uffd_declined(struct fl_uffd_service *service, const char *address);
 
 /*
  * fl_uffd_stop: End the thread.  A fault it is resolving is resolved; one it has

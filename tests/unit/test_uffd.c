@@ -226,11 +226,6 @@ static void test_move(void **state)
 	fl_release(closed, 2 * page);
 }
 
-static int store(char *p)
-{
-	return access_signal(p, true);
-}
-
 /* Stores to protected pages are faults and leave no page; the rest is free. */
 static void test_protect(void **state)
 {

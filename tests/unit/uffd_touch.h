@@ -16,9 +16,8 @@
 
 #include <cmocka.h>
 
-#include "vm/fault.h"
 #include "vm/reserve.h"
-#include "vm/uffd.h"
+#include "vm/uffd_service.h"
 
 static size_t page;		/* main() fills it in */
 
@@ -78,19 +77,9 @@ static inline void catch(int sig, siginfo_t *info, void *context)
 	siglongjmp(caught.back, 1);
 }
 
-static inline bool decline(void *owner, const struct fl_fault *fault)
-{
-	(void)owner;
-	(void)fault;
-	return false;
-}
-
-/* The watch is what makes a service thread's SIGSEGV look like the kernel's. */
+/* The signal that a load or a store gets, or 0. */
 static inline int access_signal(char *p, bool store)
 {
-	const struct fl_fault_range range = {
-		.base = page_of(p), .bytes = page, .handle = decline,
-	};
 	const struct sigaction action = {
 		.sa_sigaction = catch, .sa_flags = SA_SIGINFO,
 	};
@@ -100,14 +89,12 @@ static inline int access_signal(char *p, bool store)
 	caught.address = NULL;
 	sigaction(SIGSEGV, &action, &segv);
 	sigaction(SIGBUS, &action, &bus);
-	assert_int_equal(fl_fault_watch(&range), 0);
 	if (!sigsetjmp(caught.back, 1)) {
 		if (store)
 			*(volatile char *)p = 1;
 		else
 			*(volatile char *)p;
 	}
-	fl_fault_unwatch(&range);
 	sigaction(SIGSEGV, &segv, NULL);
 	sigaction(SIGBUS, &bus, NULL);
 	return caught.signal;
@@ -117,5 +104,23 @@ static inline int touch(char *p)
 {
 	return access_signal(p, false);
 }
+
+static inline int store(char *p)
+{
+	return access_signal(p, true);
+}
+
+/* A test for each way in which a service thread may wait: *state points to it. */
+static __attribute__((unused)) enum fl_uffd_wait waits[] = {
+	FL_UFFD_BLOCK, FL_UFFD_POLL, FL_UFFD_BUSY, FL_UFFD_RING,
+};
+
+#define ONE_WAIT(test, way, text)					\
+	{ #test ", " text, test, NULL, NULL, &waits[way] }
+#define EACH_WAIT(test)							\
+	ONE_WAIT(test, FL_UFFD_BLOCK, "block"),				\
+	ONE_WAIT(test, FL_UFFD_POLL, "poll"),				\
+	ONE_WAIT(test, FL_UFFD_BUSY, "busy"),				\
+	ONE_WAIT(test, FL_UFFD_RING, "io_uring")
 
 #endif
