@@ -65,6 +65,7 @@ unit_tests = \
 	%D%/unit/test_table \
 	%D%/unit/test_trace \
 	%D%/unit/test_uffd \
+	%D%/unit/test_uffd_fill \
 	%D%/unit/test_uffd_service \
 	%D%/unit/test_workload
 

@@ -23,6 +23,7 @@ libfaultline_la_SOURCES = \
 	%D%/rseq.c \
 	%D%/spans.c \
 	%D%/uffd.c \
+	%D%/uffd_fill.c \
 	%D%/uffd_service.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
@@ -50,4 +51,5 @@ vminclude_HEADERS = \
 	%D%/rseq.h \
 	%D%/spans.h \
 	%D%/uffd.h \
+	%D%/uffd_fill.h \
 	%D%/uffd_service.h
