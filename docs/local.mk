@@ -17,6 +17,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0010-benches-beside-strategies.md \
 	%D%/decisions/0011-mechanisms-in-one-loop.md \
 	%D%/decisions/0012-return-by-iretq.md \
+	%D%/decisions/0013-userfaultfd-guards-and-pools.md \
 	%D%/decisions/0014-a-restartable-site-carries-its-register.md \
 	%D%/decisions/0015-the-matrix-is-made-of-experiments.md \
 	%D%/decisions/0016-strategies-by-a-second-compiler.md \

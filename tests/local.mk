@@ -67,6 +67,7 @@ unit_tests = \
 	%D%/unit/test_uffd \
 	%D%/unit/test_uffd_fill \
 	%D%/unit/test_uffd_service \
+	%D%/unit/test_uffd_spans \
 	%D%/unit/test_workload
 
 if HAVE_CMOCKA

@@ -24,7 +24,8 @@ libfaultline_la_SOURCES = \
 	%D%/spans.c \
 	%D%/uffd.c \
 	%D%/uffd_fill.c \
-	%D%/uffd_service.c
+	%D%/uffd_service.c \
+	%D%/uffd_spans.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 # When functions are added: current and age go up by one; when one changes or
@@ -52,4 +53,5 @@ vminclude_HEADERS = \
 	%D%/spans.h \
 	%D%/uffd.h \
 	%D%/uffd_fill.h \
-	%D%/uffd_service.h
+	%D%/uffd_service.h \
+	%D%/uffd_spans.h

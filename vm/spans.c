@@ -81,6 +81,15 @@ bool fl_spans_extend(struct fl_spans *spans, char *address)
 	return true;
 }
 
+fl_behind_fault
+bool fl_spans_usable(const struct fl_spans *spans, const char *address)
+{
+	const struct fl_block *block = fl_blocks_find(&spans->blocks, address);
+
+	return block && block->owner && address < fl_block_top(block) &&
+	       address >= ((const struct fl_span_region *)block->owner)->frontier;
+}
+
 static char *exhausted(struct fl_span_region *region)
 {
 	struct fl_blocks *blocks = &region->heap->blocks;
@@ -104,8 +113,9 @@ bool fl_spans_redirect(struct fl_spans *spans, const struct fl_fault *fault)
 	return true;
 }
 
-struct fl_cursor fl_spans_large(struct fl_region *pub, struct fl_cursor cursor,
-				size_t bytes, size_t align, uint64_t first_word)
+struct fl_cursor fl_spans_make_room(struct fl_region *pub,
+				    struct fl_cursor cursor, size_t bytes,
+				    size_t align)
 {
 	struct fl_span_region *region = (struct fl_span_region *)pub;
 	struct fl_blocks *blocks = &region->heap->blocks;
@@ -121,7 +131,15 @@ struct fl_cursor fl_spans_large(struct fl_region *pub, struct fl_cursor cursor,
 		}
 	}
 	cursor.bump = p;
-	*(uint64_t *)(void *)p = first_word;
+	return cursor;
+}
+
+struct fl_cursor fl_spans_large(struct fl_region *region,
+				struct fl_cursor cursor, size_t bytes,
+				size_t align, uint64_t first_word)
+{
+	cursor = fl_spans_make_room(region, cursor, bytes, align);
+	*(uint64_t *)(void *)cursor.bump = first_word;
 	return cursor;
 }
 

@@ -74,6 +74,12 @@ int fl_spans_open(const struct fl_open_args *args,
 bool fl_spans_extend(struct fl_spans *spans, char *address);
 
 /*
+ * fl_spans_usable: Is @address at or above the frontier of a live region, inside
+ * its span?
+ */
+bool fl_spans_usable(const struct fl_spans *spans, const char *address);
+
+/*
  * fl_spans_redirect: The fault could not be resolved.  If it is a declared site
  * running off its span, memory is exhausted: set the region's error and send
  * the site to the sink.  False: somebody's bug.
@@ -83,10 +89,15 @@ bool fl_spans_redirect(struct fl_spans *spans, const struct fl_fault *fault);
 /*
  * fl_spans_large: Allocate an object too large for a fault site: extends by
  * call.  Takes and returns the cursor; never fails (sink).
+ * fl_spans_make_room: All of it but the store of the first word, which is for
+ * those whose store may fault.
  */
 struct fl_cursor fl_spans_large(struct fl_region *region,
 				struct fl_cursor cursor, size_t bytes,
 				size_t align, uint64_t first_word);
+struct fl_cursor fl_spans_make_room(struct fl_region *region,
+				    struct fl_cursor cursor, size_t bytes,
+				    size_t align);
 
 /* The region hooks of struct fl_strategy. */
 int fl_spans_region_create(struct fl_heap *heap, struct fl_region **region);
