@@ -61,30 +61,42 @@ int fl_reserve(size_t bytes, enum fl_access access, char **base)
 	return reserve_at(NULL, bytes, access, base);
 }
 
+/* The first place free from @at on, by @stride. */
+static int reserve_from(uintptr_t at, intptr_t stride, size_t bytes,
+			enum fl_access access, char **base)
+{
+	int err = -EEXIST;
+
+	at -= at & (fl_page_bytes() - 1);
+	for (unsigned i = 0; i < ASIDE_TRIES && err == -EEXIST && at > bytes; i++) {
+		err = reserve_at((char *)at, bytes, access, base);
+		at += (uintptr_t)stride;
+	}
+	return err == -EEXIST ? -ENOMEM : err;
+}
+
 /*
- * The kernel fills the address space from one end: from below the stack
- * downwards, or, in its legacy layout, from a third of it upwards.  A quarter of
- * the address it chooses is far from both, and as random.
+ * The kernel fills the address space from one end: from below the room for the
+ * stack downwards, which is nearly all of it with a stack without limit; or, in
+ * its legacy layout, from a third of it upwards.  A quarter of the address that it
+ * chooses is far from there, and as random.  If that is taken (by
+ * AddressSanitizer, say), or too near 0, there is room at twice the address.
  */
 int fl_reserve_aside(size_t bytes, enum fl_access access, char **base)
 {
-	uintptr_t at;
 	char *near;
 	int err = fl_reserve(bytes, FL_CLOSED, &near);
 
 	if (err)
 		return err;
 	fl_release(near, bytes);
-	at = (uintptr_t)near / 4;
-	at -= at & (fl_page_bytes() - 1);
 	bytes = fl_page_round(bytes);
-	for (unsigned i = 0; i < ASIDE_TRIES && at > bytes; i++) {
-		err = reserve_at((char *)at, bytes, access, base);
-		if (err != -EEXIST)
-			return err;
-		at -= bytes;
-	}
-	return -ENOMEM;
+	err = reserve_from((uintptr_t)near / 4, -(intptr_t)bytes, bytes, access,
+			   base);
+	if (err == -ENOMEM)
+		err = reserve_from((uintptr_t)near * 2, (intptr_t)bytes, bytes,
+				   access, base);
+	return err;
 }
 
 void fl_release(char *base, size_t bytes)

@@ -352,6 +352,7 @@ static void run_batch(enum fl_residence residence, enum fl_mode mode)
 							 &simple.region), 0);
 		assert_int_equal(oracle->run(&simple, &result), 0);
 		want = result.checksum;
+		fl_oracle.region_destroy(simple.region);
 		fl_oracle.close(simple.heap);
 	}
 	assert_int_equal(k->run(&batch, &result), 0);
