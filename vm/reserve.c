@@ -10,6 +10,18 @@
 /* How many places fl_reserve_aside tries. */
 #define ASIDE_TRIES	64u
 
+/* ThreadSanitizer ends the process that maps where it has no shadow. */
+#if defined(__SANITIZE_THREAD__)
+#define HAVE_ASIDE	0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAVE_ASIDE	0
+#endif
+#endif
+#ifndef HAVE_ASIDE
+#define HAVE_ASIDE	1
+#endif
+
 size_t fl_page_bytes(void)
 {
 	static size_t page_bytes;
@@ -45,7 +57,7 @@ static int reserve_at(char *at, size_t bytes, enum fl_access access, char **base
 		 MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0), -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	/* Before Linux 4.17, and under ThreadSanitizer, @at is but a hint. */
+	/* Before Linux 4.17, @at is but a hint. */
 	if (at && p != at) {
 		munmap(p, bytes);
 		return -EEXIST;
@@ -90,6 +102,8 @@ int fl_reserve_aside(size_t bytes, enum fl_access access, char **base)
 	if (err)
 		return err;
 	fl_release(near, bytes);
+	if (!HAVE_ASIDE)
+		return -ENOMEM;
 	bytes = fl_page_round(bytes);
 	err = reserve_from((uintptr_t)near / 4, -(intptr_t)bytes, bytes, access,
 			   base);

@@ -39,7 +39,8 @@ int fl_reserve(size_t bytes, enum fl_access access, char **base);
  * addresses where the kernel puts nothing by itself as long as there is room
  * elsewhere, so that nobody's mapping gets into a hole.  Who asks for an address
  * of its own may.
- * Returns as fl_reserve does; -ENOMEM, too, where there is no such room.
+ * Returns as fl_reserve does; -ENOMEM, too, where there is no such room, and under
+ * ThreadSanitizer.
  */
 int fl_reserve_aside(size_t bytes, enum fl_access access, char **base);
 
