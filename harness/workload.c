@@ -35,9 +35,11 @@ static const struct {
 	{ "empty", "the loop of fill without allocation: the floor of the loop" },
 	{ "fill", "objects of one constant size: 16, 32, 64 or 128 bytes" },
 	{ "mix", "sizes of 8 to 4,096 bytes drawn beforehand, median 32" },
+	{ "sites", "16 to 88 bytes from 256 different sites in a row" },
 	{ "straddle", "sizes that hit the end of a block, and exceed it" },
 	{ "chain", "a linked list of 16-byte nodes, built and walked" },
 	{ "tree", "binary trees of 24-byte nodes, built and walked" },
+	{ "unroll", "fill from eight sites a turn: 16, 32 or 64 bytes" },
 	{ "nest", "a stack of regions, as calls make them" },
 	{ "replay", "a recorded trace of a real program" },
 };

@@ -11,6 +11,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/program.h \
 	%D%/faultline/rseq_site.h \
 	%D%/faultline/site.h \
+	%D%/faultline/slowpath.h \
 	%D%/faultline/strategy.h \
 	%D%/faultline/ticks.h
 
@@ -21,4 +22,5 @@ kernelsinclude_HEADERS = \
 	%D%/faultline/kernels/fill.h \
 	%D%/faultline/kernels/program.h \
 	%D%/faultline/kernels/sizes.h \
-	%D%/faultline/kernels/tree.h
+	%D%/faultline/kernels/tree.h \
+	%D%/faultline/kernels/unroll.h

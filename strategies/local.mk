@@ -5,6 +5,7 @@
 # and libraries come from AM_CFLAGS and AM_LDFLAGS in the top Makefile.am.
 
 pkglib_LTLIBRARIES += %D%/block_split.la
+pkglib_LTLIBRARIES += %D%/branch_site.la
 pkglib_LTLIBRARIES += %D%/bump_down.la
 pkglib_LTLIBRARIES += %D%/bump_up.la
 pkglib_LTLIBRARIES += %D%/demand_zero.la

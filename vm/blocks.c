@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "faultline/slowpath.h"
 #include "vm/blocks.h"
 #include "vm/giveback.h"
 
@@ -74,6 +75,23 @@ struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 		block = take_fresh(b, order);
 	if (!block)
 		return NULL;
+	b->out_bytes += block->bytes;
+	block->owner = owner;
+	block->next = NULL;
+	return block;
+}
+
+/* Calls nothing, not even what would be inlined: see fl_general_regs. */
+fl_general_regs struct fl_block *fl_blocks_take_warm(struct fl_blocks *b,
+						     uint64_t bytes,
+						     struct fl_region *owner)
+{
+	struct fl_block *block = b->free[0];
+
+	if (!block || bytes > block->bytes ||
+	    (b->limit_bytes && block->bytes > b->limit_bytes - b->out_bytes))
+		return NULL;
+	b->free[0] = block->next;
 	b->out_bytes += block->bytes;
 	block->owner = owner;
 	block->next = NULL;

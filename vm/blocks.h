@@ -107,6 +107,15 @@ void fl_blocks_close(struct fl_heap *heap);
 struct fl_block *fl_blocks_take(struct fl_blocks *blocks, uint64_t bytes,
 				struct fl_region *owner);
 
+/*
+ * fl_blocks_take_warm: The same, but only an ordinary block that was used
+ * before; else NULL, and nothing has happened.  Touches no vector register, so
+ * that a slow path that saves only the general ones may call it
+ * (faultline/slowpath.h).
+ */
+struct fl_block *fl_blocks_take_warm(struct fl_blocks *blocks, uint64_t bytes,
+				     struct fl_region *owner);
+
 /* fl_blocks_give: Back to the free list.  The pages stay. */
 void fl_blocks_give(struct fl_blocks *blocks, struct fl_block *block);
 

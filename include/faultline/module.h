@@ -223,6 +223,7 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 #include "faultline/kernels/empty.h"
 #include "faultline/kernels/fill.h"
 #include "faultline/kernels/sizes.h"
+#include "faultline/kernels/unroll.h"
 #include "faultline/kernels/chain.h"
 #include "faultline/kernels/tree.h"
 #include "faultline/kernels/program.h"
@@ -267,9 +268,12 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 	X(k, body, size, memory, FL_MEMORY, planted, FL_PLANTED)
 #endif
 
-#define FL_ALL_MODES(X, k, body, size)					\
+#define FL_TIMED_MODES(X, k, body, size)				\
 	X(k, body, size, register, FL_REGISTER, timed, FL_TIMED)	\
-	X(k, body, size, memory, FL_MEMORY, timed, FL_TIMED)		\
+	X(k, body, size, memory, FL_MEMORY, timed, FL_TIMED)
+
+#define FL_ALL_MODES(X, k, body, size)					\
+	FL_TIMED_MODES(X, k, body, size)				\
 	FL_OTHER_MODES(X, k, body, size)
 
 #define FL_KERNEL_LIST(X)						\
@@ -279,6 +283,10 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 	FL_ALL_MODES(X, fill, fl_fill, 32)				\
 	FL_ALL_MODES(X, fill, fl_fill, 64)				\
 	FL_ALL_MODES(X, fill, fl_fill, 128)				\
+	FL_TIMED_MODES(X, unroll, fl_unroll, 16)			\
+	FL_TIMED_MODES(X, unroll, fl_unroll, 32)			\
+	FL_TIMED_MODES(X, unroll, fl_unroll, 64)			\
+	FL_TIMED_MODES(X, sites, fl_sites, 0)				\
 	FL_ALL_MODES(X, mix, fl_mix, 0)					\
 	FL_ALL_MODES(X, straddle, fl_straddle, 0)			\
 	FL_ALL_MODES(X, chain, fl_chain, 16)				\
@@ -286,10 +294,25 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 	FL_ALL_MODES(X, nest, fl_program, 0)				\
 	FL_ALL_MODES(X, replay, fl_program, 0)
 
+/* Kernels whose objects are another kernel's: of its code they are made. */
+#define FL_SHARED_LIST(X)						\
+	FL_OTHER_MODES(X, unroll, fill, 16)				\
+	FL_OTHER_MODES(X, unroll, fill, 32)				\
+	FL_OTHER_MODES(X, unroll, fill, 64)				\
+	FL_OTHER_MODES(X, sites, mix, 0)
+
+#define FL_SHARED_ENTRY(kernel, with, size, residence_, RESIDENCE, mode_, MODE) \
+	{								\
+		.name = #kernel, .object_bytes = size,			\
+		.residence = RESIDENCE, .mode = MODE,			\
+		.run = fl_run_##with##_##size##_##residence_##_##mode_,	\
+	},
+
 FL_KERNEL_LIST(FL_INSTANCE)
 
 static const struct fl_kernel fl_kernels[] = {
 	FL_KERNEL_LIST(FL_ENTRY)
+	FL_SHARED_LIST(FL_SHARED_ENTRY)
 };
 
 /* One allocation, out of line, with every alignment the contract allows. */

@@ -52,6 +52,7 @@ use strict;
 use warnings;
 no warnings 'recursion';
 use Getopt::Long;
+use Hash::Util::FieldHash qw(fieldhash);
 
 # What cannot be seen in a kernel's code.
 #   sizes   constant, proven (below the guard by its type), any; or none
@@ -61,7 +62,9 @@ use Getopt::Long;
 #   spills  the kernel's own variables may be on the stack
 my %kernels = (
 	empty	 => { sizes => 'none', jumps => [1, 0], plain => 1 },
+	sites	 => { sizes => 'constant', jumps => [0, 1], plain => 1 },
 	fill	 => { sizes => 'constant', jumps => [1, 0], plain => 1 },
+	unroll	 => { sizes => 'constant', jumps => [0, 1], plain => 1 },
 	mix	 => { sizes => 'proven', jumps => [1, 0], plain => 1 },
 	straddle => { sizes => 'any', jumps => [1, 0], plain => 1 },
 	chain	 => { sizes => 'constant', jumps => [1, 0], plain => 1 },
@@ -486,16 +489,23 @@ sub shortest_cycle
 
 # The position that wrote what position @from finds in @register, or undef when
 # nothing on the cycle writes it.
+fieldhash my %writers;
+
 sub writer
 {
 	my ($cycle, $from, $register) = @_;
+	my $before = $writers{$cycle}{$register} //= do {
+		my ($last, @before);
 
-	for my $back (1 .. @$cycle) {
-		my $at = ($from - $back) % @$cycle;
+		# The second round knows what the first one ended with.
+		for my $at ((0 .. $#$cycle) x 2) {
+			$before[$at] = $last;
+			$last = $at if $cycle->[$at]{writes}{$register};
+		}
+		\@before;
+	};
 
-		return $at if $cycle->[$at]{writes}{$register};
-	}
-	return;
+	return $before->[$from % @$cycle];
 }
 
 # The value of a register at a position, as [name, constant to add]: equal names
@@ -586,10 +596,13 @@ sub dependencies
 
 		if ($i->{load}) {
 			my $name = address_name($cycle, $at, $i->{load});
-			my ($store) = grep { ($stored{$_} // '') eq $name }
-				      map { ($at - $_) % @$cycle } 1 .. @$cycle;
+			for my $back (1 .. @$cycle) {
+				my $store = ($at - $back) % @$cycle;
 
-			push @from, $store;
+				next if ($stored{$store} // '') ne $name;
+				push @from, $store;
+				last;
+			}
 		}
 		$value{$at} = [grep { defined } @from];
 		$all{$at} = [grep { defined } @from, @address];
@@ -617,7 +630,7 @@ sub examine
 		my $made = writer($cycle, $mark,
 				  $object->{marks}{$cycle->[$mark]{at}});
 
-		next if !defined $made;
+		next if !defined $made || $chain{$made};
 		my $before = reach($value, $made);
 		my @start = $before->{$made} ? ($made) :
 			    grep { reach($value, $_)->{$_} } keys %$before;
@@ -955,6 +968,20 @@ sub limit_of
 # ---------------------------------------------------------------------------
 # Modules.
 
+# Do all ways round @loop that make no call lead through @mark?  Then so do the
+# hot cycles of all other marks, and those on its own have the same.
+sub is_on_every_cycle
+{
+	my ($object, $graph, $loop, $mark) = @_;
+	my %left = map { $_ => 1 }
+		   grep { $_ ne $mark && $object->{code}{$_}{group} ne 'call' }
+		   keys %$loop;
+
+	return !components({ map {
+		$_ => [grep { $left{$_} } @{$graph->{$_}}]
+	} keys %left });
+}
+
 # The hot loops of a function: graph, loop and its hot cycles each.  A mark that
 # no cycle without a call leads back to is the slow path's copy of one that does;
 # a loop without any has no cycles.
@@ -965,13 +992,16 @@ sub hot_loops
 	my @hot;
 
 	for my $loop (innermost($graph, \%wanted)) {
-		my (%seen, @cycles);
+		my (%seen, %known, @cycles);
 
 		for my $mark (sort grep { $wanted{$_} } keys %$loop) {
+			next if $known{$mark};
 			my @cycle = shortest_cycle($object, $graph, $loop, $mark);
 
 			push @cycles, examine($object, @cycle)
 				if @cycle && !$seen{join ' ', sort @cycle}++;
+			@known{@cycle} = (1) x @cycle
+				if is_on_every_cycle($object, $graph, $loop, $mark);
 		}
 		push @hot, { graph => $graph, loop => $loop, cycles => \@cycles };
 	}

@@ -39,6 +39,56 @@ fl_hot uint64_t fl_samples_fold(struct fl_samples *s, uint64_t checksum)
 	return checksum;
 }
 
+/* The objects of the next chunk, which @left then lacks. */
+fl_hot uint64_t fl_chunk(uint64_t *left)
+{
+	const uint64_t n = *left < FL_CHUNK_OBJECTS ? *left : FL_CHUNK_OBJECTS;
+
+	*left -= n;
+	return n;
+}
+
+/* A chunk is done; @object was its last, and @done all of this run so far. */
+fl_hot void fl_chunk_end(const struct fl_batch *batch,
+			 struct fl_samples *samples, const char *object,
+			 uint64_t done, enum fl_mode mode)
+{
+	fl_sample(samples, object);
+	if (mode == FL_ACCOUNT)
+		batch->census->take(batch->census, done);
+}
+
+/*
+ * The objects of a lifetime are dead: what they held goes into @checksum.
+ * Returns the region's error, with which the run ends.
+ */
+fl_hot int fl_lifetime_end(const struct fl_batch *batch, struct fl_at *at,
+			   struct fl_samples *samples, uint64_t *checksum,
+			   struct fl_verify *verify, uint32_t *log_head,
+			   enum fl_residence residence, enum fl_mode mode)
+{
+	fl_leave(at, residence);
+	*checksum = fl_samples_fold(samples, *checksum);
+	if (mode == FL_VERIFY)
+		fl_verify_region(batch, verify, log_head);
+	if (at->region->error)
+		return at->region->error;
+	strategy_region_reset(at->region);
+	return 0;
+}
+
+fl_hot void fl_lifetimes_result(const struct fl_batch *batch,
+				uint64_t checksum, int error,
+				struct fl_batch_result *result)
+{
+	*result = (struct fl_batch_result){
+		.checksum = checksum,
+		.nr_allocs = batch->nr_lifetimes * batch->nr_objects,
+		.nr_events = batch->nr_lifetimes * (batch->nr_objects + 1),
+		.error = error,
+	};
+}
+
 /*
  * The body that fill, mix and straddle share: where a size comes from is the
  * only difference.  At most one of @sizes16 and @sizes32 is not NULL, and which
@@ -52,7 +102,6 @@ fl_hot int fl_run_sizes(const struct fl_batch *batch,
 	const uint64_t nr_lifetimes = batch->nr_lifetimes;
 	const uint64_t nr_objects = batch->nr_objects;
 	const uint64_t mask = batch->nr_sizes - 1;
-	struct fl_region *const region = batch->region;
 	struct fl_verify verify = { 0 };
 	struct fl_samples samples;
 	uint64_t checksum = 0, word = 1;
@@ -60,17 +109,14 @@ fl_hot int fl_run_sizes(const struct fl_batch *batch,
 	int error = 0;
 
 	samples.nr = 0;
-	for (uint64_t l = 0; l < nr_lifetimes; l++) {
+	for (uint64_t l = 0; l < nr_lifetimes && !error; l++) {
 		struct fl_at at;
 
-		fl_enter(&at, region, residence);
+		fl_enter(&at, batch->region, residence);
 		for (uint64_t left = nr_objects; left;) {
-			uint64_t n = left < FL_CHUNK_OBJECTS ?
-				     left : FL_CHUNK_OBJECTS;
-			const uint64_t end = word + n;
+			const uint64_t end = word + fl_chunk(&left);
 			char *p = NULL;
 
-			left -= n;
 			for (; word != end; word++) {
 				size_t bytes = size;
 
@@ -85,27 +131,13 @@ fl_hot int fl_run_sizes(const struct fl_batch *batch,
 				p = fl_new(batch, &at, &verify, &log_head,
 					   bytes, 8, word, residence, mode);
 			}
-			fl_sample(&samples, p);
-			if (mode == FL_ACCOUNT)
-				batch->census->take(batch->census,
-					l * nr_objects + nr_objects - left);
+			fl_chunk_end(batch, &samples, p,
+				     (l + 1) * nr_objects - left, mode);
 		}
-		fl_leave(&at, residence);
-		checksum = fl_samples_fold(&samples, checksum);
-		if (mode == FL_VERIFY)
-			fl_verify_region(batch, &verify, &log_head);
-		if (region->error) {
-			error = region->error;
-			break;
-		}
-		strategy_region_reset(region);
+		error = fl_lifetime_end(batch, &at, &samples, &checksum,
+					&verify, &log_head, residence, mode);
 	}
-	*result = (struct fl_batch_result){
-		.checksum = checksum,
-		.nr_allocs = nr_lifetimes * nr_objects,
-		.nr_events = nr_lifetimes * (nr_objects + 1),
-		.error = error,
-	};
+	fl_lifetimes_result(batch, checksum, error, result);
 	return verify.error;
 }
 
