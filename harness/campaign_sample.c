@@ -73,7 +73,8 @@ static void add_workload(struct words *w, const struct fl_plan_cell *cell,
 
 	add_word(w, "--kernel");
 	add_word(w, "%s", cell->kernel);
-	if (!strcmp(cell->kernel, "fill") || !strcmp(cell->kernel, "empty")) {
+	if (!strcmp(cell->kernel, "fill") || !strcmp(cell->kernel, "unroll") ||
+	    !strcmp(cell->kernel, "empty")) {
 		add_word(w, "--size");
 		add_word(w, "%u", cell->object_bytes);
 	}

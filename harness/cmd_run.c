@@ -161,11 +161,11 @@ static int check_options(const struct arguments *a, struct fl_complaint *why)
 		return fl_complain(why, -EINVAL,
 			"--trace is for --kernel replay, not %s", w->kernel);
 	if (w->object_bytes && strcmp(w->kernel, "fill") &&
-	    strcmp(w->kernel, "empty") &&
+	    strcmp(w->kernel, "unroll") && strcmp(w->kernel, "empty") &&
 	    !(!strcmp(w->kernel, "chain") && w->object_bytes == 16) &&
 	    !(!strcmp(w->kernel, "tree") && w->object_bytes == 24))
 		return fl_complain(why, -EINVAL,
-			"--size is for --kernel fill, not %s", w->kernel);
+			"--size is for --kernel fill and unroll, not %s", w->kernel);
 	if (c->planted && (strcmp(w->kernel, "fill") ||
 			   (w->object_bytes && w->object_bytes != 16)))
 		return fl_complain(why, -EINVAL,

@@ -26,6 +26,7 @@
 /* Inputs of all kernels, and what the largest of them needs. */
 struct inputs {
 	struct fl_workload w;		/* no trace; only the arrays are used */
+	uint16_t *sites;		/* sizes of the kernel "sites" */
 	uint64_t stretch;		/* bytes of a lifetime, about */
 	uint64_t nr_allocs;		/* of the program */
 	struct fl_logged *log;
@@ -61,9 +62,11 @@ static void draw_sizes(struct fl_trial *t, struct inputs *in)
 	in->w.nr_sizes = NR_SIZES;
 	in->w.sizes16 = fl_trial_alloc(t, NR_SIZES, sizeof(*in->w.sizes16));
 	in->w.sizes32 = fl_trial_alloc(t, NR_SIZES, sizeof(*in->w.sizes32));
+	in->sites = fl_trial_alloc(t, NR_SIZES, sizeof(*in->sites));
 	for (uint64_t i = 0; i < NR_SIZES; i++) {
 		const uint64_t r = fl_random(&random), v = fl_random(&random);
 
+		in->sites[i] = (uint16_t)fl_sites_bytes(i);
 		in->w.sizes16[i] = (uint16_t)(r % 64 == 0 ? 65535 - v % 16 :
 			r % 64 < 4 ? 1 + v % 20000 : 1 + v % 300);
 		in->w.sizes32[i] = (uint32_t)(r % 16 == 0 ? unit - 8 + v % 17 :
@@ -75,11 +78,16 @@ static void draw_sizes(struct fl_trial *t, struct inputs *in)
 /* How many objects a lifetime of this kernel gets. */
 static uint64_t nr_objects_of(const struct inputs *in, const struct fl_kernel *k)
 {
-	if (k->object_bytes)
-		return in->stretch / fl_object_bytes(k->object_bytes);
+	const uint64_t turn = fl_workload_turn(k->name);
+	uint64_t nr;
+
+	if (k->object_bytes) {
+		nr = in->stretch / fl_object_bytes(k->object_bytes);
+		return nr - nr % turn;
+	}
 	if (!strcmp(k->name, "mix"))
 		return 4 * NR_SIZES + 17;
-	return NR_SIZES;
+	return turn == NR_SIZES ? 16 * turn : NR_SIZES;
 }
 
 static void make_inputs(struct fl_trial *t, struct inputs *in)
@@ -160,6 +168,8 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 			      strerror(err < 0 ? -err : err));
 	fl_workload_batch(&in->w, heap, region, NR_LIFETIMES, &batch);
 	batch.nr_objects = nr_objects_of(in, k);
+	if (!strcmp(k->name, "sites"))
+		batch.sizes16 = in->sites;
 	batch.log = in->log;
 	batch.nr_log = in->w.nr_log;
 	batch.latency = &latency;

@@ -160,10 +160,10 @@ static uint64_t run_lifetime(struct fl_model *m, const struct fl_workload *w)
 	for (uint64_t i = 1; i <= w->nr_objects; i++) {
 		uint64_t bytes = w->spec.object_bytes;
 
-		if (!bytes && !strcmp(w->spec.kernel, "mix"))
-			bytes = w->sizes16[i & (w->nr_sizes - 1)];
-		else if (!bytes)
+		if (!bytes && !strcmp(w->spec.kernel, "straddle"))
 			bytes = w->sizes32[i & (w->nr_sizes - 1)];
+		else if (!bytes)
+			bytes = w->sizes16[i & (w->nr_sizes - 1)];
 		events += allocate(m, r, bytes);
 	}
 	reset(m, 0);

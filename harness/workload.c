@@ -34,12 +34,12 @@ static const struct {
 } kernels[] = {
 	{ "empty", "the loop of fill without allocation: the floor of the loop" },
 	{ "fill", "objects of one constant size: 16, 32, 64 or 128 bytes" },
+	{ "unroll", "fill from eight sites a turn: 16, 32 or 64 bytes" },
 	{ "mix", "sizes of 8 to 4,096 bytes drawn beforehand, median 32" },
 	{ "sites", "16 to 88 bytes from 256 different sites in a row" },
 	{ "straddle", "sizes that hit the end of a block, and exceed it" },
 	{ "chain", "a linked list of 16-byte nodes, built and walked" },
 	{ "tree", "binary trees of 24-byte nodes, built and walked" },
-	{ "unroll", "fill from eight sites a turn: 16, 32 or 64 bytes" },
 	{ "nest", "a stack of regions, as calls make them" },
 	{ "replay", "a recorded trace of a real program" },
 };
@@ -104,6 +104,12 @@ static uint32_t draw_straddle(uint64_t *state, uint32_t block)
 	default:
 		return 8 + (uint32_t)(r >> 32) % (block / 8);
 	}
+}
+
+uint64_t fl_workload_turn(const char *kernel)
+{
+	return !strcmp(kernel, "unroll") ? FL_UNROLL_SITES :
+	       !strcmp(kernel, "sites") ? FL_NR_SITES : 1;
 }
 
 static int is_program(const char *kernel)
@@ -250,12 +256,16 @@ static int make_program(struct fl_workload *w, struct fl_complaint *why)
 	return 0;
 }
 
-/* Lifetimes of one size: as many objects as fit each block, times blocks. */
+/*
+ * Lifetimes of one size: as many objects, in whole turns of the kernel, as fit
+ * each block, times blocks.
+ */
 static int make_constant(struct fl_workload *w, uint64_t blocks,
 			 struct fl_complaint *why)
 {
 	const uint64_t size = w->spec.object_bytes;
-	const uint64_t per_block = w->spec.block_bytes / size;
+	const uint64_t fit = w->spec.block_bytes / size;
+	const uint64_t per_block = fit - fit % fl_workload_turn(w->spec.kernel);
 
 	if (!per_block)
 		return fl_complain(why, -EINVAL,
@@ -271,22 +281,24 @@ static int make_constant(struct fl_workload *w, uint64_t blocks,
 /* Lifetimes from a table: as many rounds of it as reach the bytes asked for. */
 static int make_table(struct fl_workload *w)
 {
+	const int straddle = !strcmp(w->spec.kernel, "straddle");
 	const int mix = !strcmp(w->spec.kernel, "mix");
 	uint64_t state = w->spec.seed, round_bytes = 0, rounds;
 
-	w->nr_sizes = mix ? MIX_SIZES : STRADDLE_SIZES;
+	w->nr_sizes = mix ? MIX_SIZES : straddle ? STRADDLE_SIZES : FL_NR_SITES;
 	w->sizes16 = calloc(w->nr_sizes, sizeof(*w->sizes16));
 	w->sizes32 = calloc(w->nr_sizes, sizeof(*w->sizes32));
 	if (!w->sizes16 || !w->sizes32)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < w->nr_sizes; i++) {
-		uint32_t bytes = mix ? draw_mix(&state) :
-			draw_straddle(&state, (uint32_t)w->spec.block_bytes);
+		uint32_t bytes = mix ? draw_mix(&state) : straddle ?
+			draw_straddle(&state, (uint32_t)w->spec.block_bytes) :
+			fl_sites_bytes(i);
 
-		if (mix)
-			w->sizes16[i] = (uint16_t)bytes;
-		else
+		if (straddle)
 			w->sizes32[i] = bytes;
+		else
+			w->sizes16[i] = (uint16_t)bytes;
 		round_bytes += fl_object_bytes(bytes);
 		if (bytes > w->object_bytes_max)
 			w->object_bytes_max = bytes;
@@ -302,6 +314,8 @@ static int complete_spec(struct fl_workload_spec *s, struct fl_complaint *why)
 {
 	const char *names[sizeof(kernels) / sizeof(kernels[0]) + 1] = { NULL };
 	static const uint32_t fill_sizes[] = { 16, 32, 64, 128 };
+	const int unroll = !strcmp(s->kernel, "unroll");
+	const int fill = unroll || !strcmp(s->kernel, "fill");
 	const char *near;
 	int known = 0;
 
@@ -318,16 +332,18 @@ static int complete_spec(struct fl_workload_spec *s, struct fl_complaint *why)
 		s->object_bytes = 16;
 	else if (!strcmp(s->kernel, "tree"))
 		s->object_bytes = 24;
-	else if (!strcmp(s->kernel, "fill") || !strcmp(s->kernel, "empty"))
+	else if (fill || !strcmp(s->kernel, "empty"))
 		s->object_bytes = s->object_bytes ? s->object_bytes : 16;
 	else
 		s->object_bytes = 0;
 	for (size_t i = 0; i < sizeof(fill_sizes) / sizeof(fill_sizes[0]); i++)
-		known |= s->object_bytes == fill_sizes[i];
-	if (!strcmp(s->kernel, "fill") && !known)
+		known |= s->object_bytes == fill_sizes[i] &&
+			 !(unroll && fill_sizes[i] == 128);
+	if (fill && !known)
 		return fl_complain(why, -EINVAL,
-			"fill is compiled for objects of 16, 32, 64 and 128 bytes, not %u: choose one of them, or kernel mix",
-			s->object_bytes);
+			"%s is compiled for objects of %s bytes, not %u: choose one of them, or kernel mix",
+			s->kernel, unroll ? "16, 32 and 64" :
+			"16, 32, 64 and 128", s->object_bytes);
 	if (!s->block_bytes)
 		s->block_bytes = BLOCK_BYTES_DEFAULT;
 	if (!s->lifetime_bytes)

@@ -4,8 +4,8 @@
  *
  * A "lifetime" is what a region goes through between two resets; for nest and
  * replay, one pass of the program.  For constant sizes the objects of a lifetime
- * fill a whole number of blocks; for mix and straddle they are whole rounds of
- * the size table.  So every arm of an experiment, whatever its own idea of a
+ * fill a whole number of blocks; for mix, sites and straddle they are whole
+ * rounds of the size table.  So every arm of an experiment, whatever its own idea of a
  * block, runs the same operations, and a block strategy switches blocks the same
  * whole number of times in every lifetime.
  *
@@ -22,7 +22,7 @@
 /* What the user asks for.  Zero means: the kernel's default. */
 struct fl_workload_spec {
 	const char *kernel;		/* "fill", ... */
-	uint32_t object_bytes;		/* fill: 16, 32, 64, 128 */
+	uint32_t object_bytes;		/* fill: 16, 32, 64, 128; unroll */
 	uint64_t block_bytes;		/* what a block is in this experiment */
 	uint64_t lifetime_bytes;	/* at least one block */
 	uint64_t nr_ops;		/* allocations to time, at least */
@@ -39,7 +39,7 @@ struct fl_workload {
 	uint32_t nr_regions_max;
 	uint64_t nr_lifetimes;		/* to reach nr_ops */
 	uint64_t nr_log;		/* verify: objects alive at once */
-	uint16_t *sizes16;		/* mix */
+	uint16_t *sizes16;		/* mix, sites */
 	uint32_t *sizes32;		/* straddle */
 	uint64_t nr_sizes;
 	uint32_t *program;		/* nest: own; replay: the trace's */
@@ -58,6 +58,9 @@ struct fl_workload {
 int fl_workload_make(const struct fl_workload_spec *spec,
 		     struct fl_workload *workload, struct fl_complaint *why);
 void fl_workload_free(struct fl_workload *workload);
+
+/* The sites of a turn, of which a lifetime has whole ones: 1 but for some. */
+uint64_t fl_workload_turn(const char *kernel);
 
 /* Do kernels of this workload make their own regions? */
 int fl_workload_is_program(const struct fl_workload *workload);

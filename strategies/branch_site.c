@@ -53,8 +53,9 @@ fl_general_regs struct fl_cursor branch_site_warm(struct fl_region *pub,
 	struct region *region = (struct region *)pub;
 	struct fl_blocks *heap = region->heap;
 	struct fl_block *block = fl_blocks_take_warm(heap, bytes, pub);
-	struct fl_cursor cursor = { .bump = NULL };
+	struct fl_cursor cursor;
 
+	cursor.bump = cursor.limit = NULL;
 	if (!block)
 		return cursor;
 	heap->pub.events.nr_refills++;

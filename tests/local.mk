@@ -142,6 +142,7 @@ script_tests = \
 	%D%/cli/kernel.test \
 	%D%/codegen/codegen.test \
 	%D%/codegen/levels.test \
+	%D%/codegen/thunk.test \
 	%D%/conformance/broken.test \
 	%D%/conformance/cli.test \
 	%D%/conformance/levels.test \
@@ -175,6 +176,7 @@ test_helpers = \
 	%D%/codegen/hotloop.pl \
 	%D%/codegen/limits.tsv \
 	%D%/codegen/sites.c \
+	%D%/codegen/thunk.c \
 	%D%/conformance/base.h \
 	%D%/conformance/broken_close.c \
 	%D%/conformance/broken_counts.c \

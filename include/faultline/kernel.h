@@ -36,6 +36,9 @@ enum fl_residence { FL_REGISTER, FL_MEMORY };
 
 enum fl_mode { FL_TIMED, FL_PLANTED, FL_VERIFY, FL_LATENCY, FL_ACCOUNT };
 
+/* The kernel "unroll": how many sites there are in a turn of its loop. */
+#define FL_UNROLL_SITES	8u
+
 /*
  * The kernel "sites": how many there are, and how large the objects are that
  * have the first word @word: 16 to 88 bytes, 32.5 on average, and 520 for any 16

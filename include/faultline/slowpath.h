@@ -42,7 +42,8 @@
 /*
  * A function that uses no vector register, so that its caller need not save
  * them.  It may call only others of the same kind, which excludes inline
- * functions (they are of no kind) and the C library; sanitizers would add calls.
+ * functions (they are of no kind) and the C library, and so initialisers: clang
+ * -O0 makes memset of one for 16 bytes.  Sanitizers would add calls.
  */
 #define fl_general_regs							\
 	__attribute__((noinline, target("general-regs-only"),		\

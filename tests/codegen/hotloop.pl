@@ -947,7 +947,7 @@ sub read_limits
 		next if /^\s*(?:#|$)/;
 		my @fields = split;
 
-		@fields == 7 && $fields[6] =~ /^\d+$/
+		@fields == 7 && $fields[6] =~ /^\d+(?:\.\d+)?$/
 			or give_up("$file:$.: not six names and a number");
 		push @limits, \@fields;
 	}

@@ -411,7 +411,7 @@ static void check_made(const struct fl_workload_spec *spec)
 
 static void test_tables(void **state)
 {
-	static const char *const kernels[] = { "mix", "straddle" };
+	static const char *const kernels[] = { "mix", "sites", "straddle" };
 
 	(void)state;
 	for (size_t k = 0; k < NR_OF(kernels); k++)

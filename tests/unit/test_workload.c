@@ -39,11 +39,14 @@ static const char trace_text[] =
 	"c 3 0\n" "a 3 1\n" "d 3\n";
 
 static const char *const kernels[] = {
-	"empty", "fill", "mix", "straddle", "chain", "tree", "nest", "replay",
+	"empty", "fill", "unroll", "mix", "sites", "straddle", "chain", "tree",
+	"nest", "replay",
 };
 
-static const char *const fixed_kernels[] = { "fill", "chain", "tree" };
-static const char *const table_kernels[] = { "mix", "straddle" };
+static const char *const fixed_kernels[] = {
+	"fill", "unroll", "chain", "tree",
+};
+static const char *const table_kernels[] = { "mix", "sites", "straddle" };
 
 /* Small enough to run in every mode. */
 static struct fl_workload_spec spec_of(const char *kernel)
@@ -123,6 +126,9 @@ static void test_describe(void **state)
 				 !strcmp(kernels[k], "nest") ||
 				 !strcmp(kernels[k], "replay"));
 	}
+	assert_int_equal(fl_workload_turn("unroll"), 8);
+	assert_int_equal(fl_workload_turn("sites"), 256);
+	assert_int_equal(fl_workload_turn("fill"), 1);
 	assert_null(fl_workload_describe("fil"));
 	assert_null(fl_workload_describe(""));
 }
@@ -176,6 +182,8 @@ static void test_constant_sizes(void **state)
 				spec.lifetime_bytes = n * blocks[b] + 100;
 				make(&spec, &w);
 				per_block = blocks[b] / w.spec.object_bytes;
+				per_block -= per_block %
+					fl_workload_turn(w.spec.kernel);
 				assert_int_equal(w.nr_objects, n * per_block);
 				assert_int_equal(w.lifetime_bytes, n *
 						 per_block *
@@ -219,6 +227,7 @@ static void test_tables(void **state)
 	for (size_t k = 0; k < NR_OF(table_kernels); k++)
 		for (size_t b = 0; b < NR_OF(blocks); b++) {
 			struct fl_workload_spec spec = spec_of(table_kernels[k]);
+			const bool straddle = !strcmp(spec.kernel, "straddle");
 			uint64_t bytes = 0, most = 0, exceed = 0;
 			struct fl_workload w;
 
@@ -231,8 +240,8 @@ static void test_tables(void **state)
 			assert_int_equal(w.nr_objects % w.nr_sizes, 0);
 			for (uint64_t i = 0; i < w.nr_objects; i++) {
 				uint64_t at = i & (w.nr_sizes - 1);
-				uint64_t size = k ? w.sizes32[at] :
-						    w.sizes16[at];
+				uint64_t size = straddle ? w.sizes32[at] :
+							   w.sizes16[at];
 
 				assert_true(size >= 8);
 				bytes += rounded(size);
@@ -243,9 +252,11 @@ static void test_tables(void **state)
 			assert_int_equal(w.region_bytes_max, bytes);
 			assert_true(bytes >= spec.lifetime_bytes);
 			assert_int_equal(w.object_bytes_max, most);
-			/* Some straddle a block; none of mix does. */
-			assert_int_equal(exceed > 0, k);
-			assert_true(k || most <= 4096);
+			/* Some straddle a block; no others do. */
+			assert_int_equal(exceed > 0, straddle);
+			assert_true(straddle || most <= 4096);
+			assert_int_equal(w.nr_objects %
+					 fl_workload_turn(spec.kernel), 0);
 			fl_workload_free(&w);
 		}
 }
@@ -552,6 +563,8 @@ static void test_refused(void **state)
 		{ { .kernel = "" }, "unknown kernel \"\"" },
 		{ { .kernel = "fill", .object_bytes = 24 }, "not 24" },
 		{ { .kernel = "fill", .object_bytes = 8 }, "16, 32, 64 and 128" },
+		{ { .kernel = "unroll", .object_bytes = 128 },
+		  "unroll is compiled for objects of 16, 32 and 64 bytes" },
 		{ { .kernel = "fill", .block_bytes = 4095 },
 		  "--block: 4095 is out of range" },
 		{ { .kernel = "nest", .block_bytes = GIB + 1 },

@@ -14,8 +14,6 @@
  * other modes make the same objects by fill and mix (FL_SHARED_LIST of module.h),
  * because compiling them 256 times would take longer than all the rest.
  */
-#define FL_UNROLL_SITES		8u
-
 #define FL_REPEAT_8(X, n)						\
 	X(n) X((n) + 1) X((n) + 2) X((n) + 3)				\
 	X((n) + 4) X((n) + 5) X((n) + 6) X((n) + 7)
