@@ -20,8 +20,8 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0013-userfaultfd-guards-and-pools.md \
 	%D%/decisions/0014-a-restartable-site-carries-its-register.md \
 	%D%/decisions/0015-the-matrix-is-made-of-experiments.md \
-	%D%/decisions/0016-strategies-by-a-second-compiler.md \
 	%D%/decisions/0016-a-slow-path-that-keeps-registers.md \
 	%D%/decisions/0017-after-a-fork.md \
+	%D%/decisions/0018-strategies-by-a-second-compiler.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md

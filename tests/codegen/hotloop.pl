@@ -968,16 +968,16 @@ sub limit_of
 # ---------------------------------------------------------------------------
 # Modules.
 
-# Do all ways round @loop that make no call lead through @mark?  Then so do the
-# hot cycles of all other marks, and those on its own have the same.
-sub is_on_every_cycle
+# What lies on a way round @loop that makes no call, and does not lead through
+# @without if that is given.
+sub ways_round
 {
-	my ($object, $graph, $loop, $mark) = @_;
+	my ($object, $graph, $loop, $without) = @_;
 	my %left = map { $_ => 1 }
-		   grep { $_ ne $mark && $object->{code}{$_}{group} ne 'call' }
-		   keys %$loop;
+		   grep { $_ ne ($without // '') &&
+			  $object->{code}{$_}{group} ne 'call' } keys %$loop;
 
-	return !components({ map {
+	return map { %$_ } components({ map {
 		$_ => [grep { $left{$_} } @{$graph->{$_}}]
 	} keys %left });
 }
@@ -992,16 +992,19 @@ sub hot_loops
 	my @hot;
 
 	for my $loop (innermost($graph, \%wanted)) {
+		my %round = ways_round($object, $graph, $loop);
 		my (%seen, %known, @cycles);
 
-		for my $mark (sort grep { $wanted{$_} } keys %$loop) {
+		for my $mark (sort grep { $wanted{$_} && $round{$_} } keys %$loop) {
 			next if $known{$mark};
 			my @cycle = shortest_cycle($object, $graph, $loop, $mark);
 
 			push @cycles, examine($object, @cycle)
-				if @cycle && !$seen{join ' ', sort @cycle}++;
+				if !$seen{join ' ', sort @cycle}++;
+			# If all ways round lead through this mark, the marks on its
+			# hot cycle have no other.
 			@known{@cycle} = (1) x @cycle
-				if is_on_every_cycle($object, $graph, $loop, $mark);
+				if !ways_round($object, $graph, $loop, $mark);
 		}
 		push @hot, { graph => $graph, loop => $loop, cycles => \@cycles };
 	}
