@@ -156,11 +156,13 @@ static int open_window(struct fl_spans *spans, char *frontier, size_t bytes)
 	return err;
 }
 
-/* The window goes back to the top of the span; the pages below it stay. */
-static int rewind_window(struct fl_spans *spans, char *frontier, size_t bytes)
+/*
+ * The window goes back to the top of the span; the pages below it stay.  If the
+ * frontier is the top, it is no address of the span.
+ */
+static int rewind_span(const struct fl_block *span, char *frontier)
 {
-	const struct fl_block *span = fl_blocks_find(&spans->blocks, frontier);
-	char *const top = frontier + bytes;
+	char *const top = fl_block_top(span);
 	char *const low = window_low(span, top);
 	int err = install(low, top);
 
@@ -172,6 +174,12 @@ static int rewind_window(struct fl_spans *spans, char *frontier, size_t bytes)
 	return err;
 }
 
+static int rewind_window(struct fl_spans *spans, char *frontier, size_t bytes)
+{
+	(void)bytes;
+	return rewind_span(fl_blocks_find(&spans->blocks, frontier), frontier);
+}
+
 static int return_window(struct fl_spans *spans, char *frontier, size_t bytes)
 {
 	fl_giveback_one(frontier, bytes, FL_GIVE_DONTNEED);
@@ -181,11 +189,10 @@ static int return_window(struct fl_spans *spans, char *frontier, size_t bytes)
 /* All of a dead region's span, whatever its frontier is. */
 static int trim_window(struct fl_spans *spans, char *base, size_t bytes)
 {
-	char *frontier = fl_spans_frontier(fl_blocks_find(&spans->blocks, base));
+	const struct fl_block *span = fl_blocks_find(&spans->blocks, base);
 
 	fl_giveback_one(base, bytes, FL_GIVE_DONTNEED);
-	return rewind_window(spans, frontier,
-			     (size_t)(base + bytes - frontier));
+	return rewind_span(span, fl_spans_frontier(span));
 }
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
