@@ -72,6 +72,7 @@ const struct fl_check fl_checks[] = {
 	{ "two-threads", "two threads may have a heap each", fl_try_two_threads },
 	{ "ranges", "every page that became resident is in a declared range", fl_try_ranges },
 	{ "trim", "trim takes nothing that is in use", fl_try_trim },
+	{ "trim-idle", "trim copes with regions that were never used, and with itself", fl_try_trim_idle },
 	{ "geometry", "the slow path runs as often as the geometry implies", fl_try_geometry },
 	{ "verify-kernels", "every object of every kernel is there, for both residences", fl_try_verify_kernels },
 	{ "timed-kernels", "all modes of a kernel compute what the reference does", fl_try_timed_kernels },

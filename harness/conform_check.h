@@ -185,6 +185,7 @@ void fl_try_many_regions(struct fl_trial *t);
 void fl_try_region_limit(struct fl_trial *t);
 void fl_try_ranges(struct fl_trial *t);
 void fl_try_trim(struct fl_trial *t);
+void fl_try_trim_idle(struct fl_trial *t);
 void fl_try_two_heaps(struct fl_trial *t);
 void fl_try_two_threads(struct fl_trial *t);
 

@@ -911,6 +911,67 @@ void fl_try_trim(struct fl_trial *t)
 	}
 }
 
+/* The second finds everything as the first left it. */
+static void trim_twice(struct fl_trial *t, struct fl_heap *heap,
+		       struct fl_shadow *shadow, const char *state)
+{
+	for (int i = 0; i < 2; i++) {
+		fl_trial_doing(t, "trimming with %s, %s", state,
+			       i ? "again" : "once");
+		if (t->s->trim(heap) % fl_page_bytes())
+			fl_trial_fail(t, "trim gave back something that is not whole pages");
+		fl_shadow_verify_all(shadow);
+	}
+}
+
+static void trim_fill(struct fl_shadow *shadow, struct fl_region *region,
+		      uint32_t owner)
+{
+	fl_shadow_alloc(shadow, region, owner, 100, 8);
+	fl_shadow_alloc(shadow, region, owner, CHURN_OBJECT_BYTES, 64);
+	fl_shadow_alloc(shadow, region, owner, 5000, 8);
+}
+
+void fl_try_trim_idle(struct fl_trial *t)
+{
+	const struct fl_need need = CHURN_NEED(2);
+	struct fl_region *one, *other;
+	struct fl_shadow *shadow;
+	struct fl_heap *heap;
+
+	if (!t->s->trim)
+		fl_trial_skip(t, "there is no trim");
+	heap = fl_trial_open(t, &need);
+	shadow = fl_shadow_new(t, heap);
+	trim_twice(t, heap, shadow, "no region ever made");
+	one = fl_trial_region(t, heap);
+	trim_twice(t, heap, shadow, "one region, untouched");
+	fl_shadow_destroy(shadow, one, 0);
+	trim_twice(t, heap, shadow, "one region dead, untouched");
+	one = fl_trial_region(t, heap);
+	trim_fill(shadow, one, 0);
+	trim_twice(t, heap, shadow, "one region in use");
+	fl_shadow_reset(shadow, one, 0);
+	trim_twice(t, heap, shadow, "one region reset");
+	trim_fill(shadow, one, 0);
+	fl_shadow_destroy(shadow, one, 0);
+	trim_twice(t, heap, shadow, "the only region dead");
+	one = fl_trial_region(t, heap);
+	other = fl_trial_region(t, heap);
+	trim_fill(shadow, one, 0);
+	fl_shadow_destroy(shadow, other, 1);
+	trim_twice(t, heap, shadow, "one region in use, another dead, untouched");
+	other = fl_trial_region(t, heap);
+	trim_fill(shadow, other, 1);
+	fl_shadow_destroy(shadow, one, 0);
+	trim_twice(t, heap, shadow, "the first region dead, the second in use");
+	one = fl_trial_region(t, heap);
+	trim_fill(shadow, one, 0);
+	fl_shadow_verify_all(shadow);
+	fl_trial_doing(t, "closing the heap");
+	t->s->close(heap);
+}
+
 /*
  * Two of them.
  */

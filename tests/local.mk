@@ -209,6 +209,7 @@ test_helpers = \
 	%D%/conformance/broken_swallows.c \
 	%D%/conformance/broken_table.c \
 	%D%/conformance/broken_trim.c \
+	%D%/conformance/broken_trim_idle.c \
 	%D%/conformance/broken_writes_early.c \
 	%D%/conformance/broken_wrong_way.c \
 	%D%/conformance/sound.c \
