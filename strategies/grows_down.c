@@ -99,7 +99,7 @@ static int grows_down_open(const struct fl_open_args *args,
 		return err;
 	demand = (struct fl_demand *)*heap;
 	demand->ready_span = grows_down_ready;
-	demand->supplies = fl_growdown_reaches;
+	demand->supplies = fl_growdown_descends;
 	demand->returns = args->values[RESET] == RESET_RETURN;
 	return 0;
 }

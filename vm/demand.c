@@ -53,7 +53,7 @@ struct fl_cursor fl_demand_large(struct fl_region *pub, struct fl_cursor cursor,
 	char *p = fl_align_down(cursor.bump - bytes, align);
 	const bool fits = pub->error ? p >= heap->blocks.sink->base :
 		p >= region->span->base &&
-		(!heap->supplies || heap->supplies(p));
+		(!heap->supplies || heap->supplies(cursor.bump, p));
 
 	heap->blocks.pub.events.nr_large++;
 	if (!fits)

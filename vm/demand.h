@@ -29,10 +29,11 @@ struct fl_demand {
 	/* Prepare a span that was never used; NULL: it needs nothing. */
 	int (*ready_span)(const struct fl_block *span);
 	/*
-	 * Will the kernel supply the page of @address, inside a span?  NULL: it
-	 * always does, and a fault there is somebody's bug.
+	 * Will the kernel supply the pages from @address up to @from, inside a
+	 * span?  NULL: it always does, and a fault there is somebody's bug.  May
+	 * write to them.
 	 */
-	bool (*supplies)(char *address);
+	bool (*supplies)(char *from, char *address);
 	bool returns;		/* pages go back at reset and destroy */
 };
 

@@ -44,6 +44,17 @@ bool fl_growdown_reaches(char *address)
 	return !err;
 }
 
+bool fl_growdown_descends(char *from, char *address)
+{
+	while (from > address &&
+	       (size_t)(from - address) > FL_GROWDOWN_STEP_BYTES) {
+		from -= FL_GROWDOWN_STEP_BYTES;
+		if (!fl_growdown_reaches(from))
+			return false;
+	}
+	return fl_growdown_reaches(address);
+}
+
 int fl_growdown_probe(size_t bytes, char *reason, size_t reason_bytes)
 {
 	struct rlimit stack;
@@ -65,12 +76,17 @@ int fl_growdown_probe(size_t bytes, char *reason, size_t reason_bytes)
 		return err;
 	}
 	err = fl_growdown_make(base, bytes);
-	if (!err && !fl_growdown_reaches(base))
-		err = -EFAULT;
 	if (err)
 		snprintf(reason, reason_bytes,
-			 "this kernel does not let a mapping (MAP_GROWSDOWN) grow to %zu KiB: %s",
-			 bytes / 1024, strerror(-err));
+			 "no mapping that grows (MAP_GROWSDOWN) can be made: %s",
+			 strerror(-err));
+	if (!err && !fl_growdown_descends(base + bytes, base)) {
+		err = -ENOMEM;
+		snprintf(reason, reason_bytes,
+			 "the kernel does not let a mapping (MAP_GROWSDOWN) grow to %zu KiB, %zu at once: set a smaller span, or look at ulimit -v and vm.overcommit_memory",
+			 bytes / 1024, bytes < FL_GROWDOWN_STEP_BYTES ?
+			 bytes / 1024 : FL_GROWDOWN_STEP_BYTES / 1024);
+	}
 	fl_release(base, bytes);
 	return err;
 }

@@ -14,7 +14,9 @@
  *  - when the mapping would become longer than RLIMIT_STACK (ulimit -s);
  *  - within stack_guard_gap (256 pages, unless the kernel's command line says
  *    otherwise) above an accessible mapping of somebody; not above a closed one;
- *  - for want of memory to commit, and where RLIMIT_AS says so.
+ *  - for want of memory to commit, and where RLIMIT_AS says so.  Unless told
+ *    otherwise (vm.overcommit_memory), it looks at one touch only: that may not
+ *    commit more than there is memory and swap, but many may.
  *
  * What is below has to be a hole, so that nothing can be reserved: see
  * fl_reserve_aside.  Whoever maps something into it nevertheless loses it when the
@@ -24,7 +26,8 @@
  * Sources: the kernel's mm/vma.c, expand_downwards and acct_stack_growth (until
  * Linux 6.10 in mm/mmap.c).
  *
- * Context: fl_growdown_reaches is async-signal-safe; the others are cold.
+ * Context: fl_growdown_reaches and fl_growdown_descends are async-signal-safe;
+ * the others are cold.
  * MT-safe.
  */
 #ifndef FL_VM_GROWDOWN_H
@@ -46,6 +49,17 @@ int fl_growdown_make(char *base, size_t bytes);
  * four bytes there.
  */
 bool fl_growdown_reaches(char *address);
+
+/*
+ * fl_growdown_descends: The same, from @from, which the mapping reaches, in steps
+ * of FL_GROWDOWN_STEP_BYTES, so that the kernel is not asked for much at once.
+ * @from is a multiple of 4, too.  Costs a system call per step, and writes four
+ * bytes, in a page, at the end of each.  After a refusal, the steps before it
+ * have been made.
+ */
+#define FL_GROWDOWN_STEP_BYTES	((size_t)1 << 30)
+
+bool fl_growdown_descends(char *from, char *address);
 
 /*
  * fl_growdown_probe: Does this kernel let a mapping grow to @bytes?  Tries it.

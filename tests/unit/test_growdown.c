@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,6 +26,7 @@
 
 #define KIB		((size_t)1 << 10)
 #define MIB		((size_t)1 << 20)
+#define GIB		((size_t)1 << 30)
 #define SPAN_BYTES	(4 * MIB)
 
 static size_t page;
@@ -232,6 +234,68 @@ static void the_limit_is_told_with_its_remedy(void **state)
 	assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
 }
 
+/* More than there is memory: the kernel refuses that at once, but not in steps. */
+static void grows_beyond_the_memory(void **state)
+{
+	struct fl_module module;
+	struct fl_complaint why = { "" };
+	uint64_t values[FL_TUNABLES_MAX];
+	struct fl_open_args args = {
+		.values = values, .nr_regions_max = 1, .cpu = -1,
+	};
+	FILE *f = fopen("/proc/sys/vm/overcommit_memory", "re");
+	struct rlimit before, now;
+	struct fl_region *region;
+	struct fl_heap *heap;
+	struct sysinfo memory;
+	char reason[256], text[64];
+	uint64_t *object;
+	size_t bytes;
+
+	(void)state;
+	make_span();
+	if (!f)
+		skip();
+	if (fgetc(f) == '2') {
+		fclose(f);
+		print_message("vm.overcommit_memory is 2\n");
+		skip();
+	}
+	fclose(f);
+	assert_int_equal(sysinfo(&memory), 0);
+	bytes = (memory.totalram + memory.totalswap) * memory.mem_unit + GIB;
+	bytes -= bytes % GIB;
+	assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
+	now = before;
+	now.rlim_cur = bytes + GIB;
+	if (now.rlim_max < now.rlim_cur || setrlimit(RLIMIT_STACK, &now)) {
+		print_message("the stack's hard limit is below %zu GiB\n",
+			      bytes / GIB + 1);
+		skip();
+	}
+	reason[0] = '\0';
+	fl_growdown_probe(bytes + GIB, reason, sizeof(reason));
+	assert_string_equal(reason, "");
+	/* By one large object, too, which is left alone but for its ends. */
+	assert_int_equal(fl_module_named(FL_MODULE_STRATEGY, "grows_down",
+					 &module, &why), 0);
+	fl_tunables_defaults(&module.tunables, values);
+	snprintf(text, sizeof(text), "span=%zuG", bytes / GIB + 1);
+	assert_int_equal(fl_tunables_set(&module.tunables, text, values, &why),
+			 0);
+	args.region_bytes_max = bytes + GIB;
+	args.object_bytes_max = bytes;
+	assert_int_equal(module.strategy->open(&args, &heap), 0);
+	assert_int_equal(module.strategy->region_create(heap, &region), 0);
+	object = module.strategy->object_new(region, bytes, 8, 5);
+	assert_int_equal(region->error, 0);
+	assert_int_equal(*object, 5);
+	object[bytes / sizeof(*object) - 1] = 6;
+	module.strategy->close(heap);
+	fl_module_unload(&module);
+	assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
+}
+
 /*
  * The strategy: what the kernel refuses is an error and the sink, wherever it
  * happens.
@@ -348,6 +412,7 @@ int main(void)
 		in_span(nobody_is_put_into_the_hole),
 		in_span(growth_is_taken_back),
 		in_span(the_limit_is_told_with_its_remedy),
+		in_span(grows_beyond_the_memory),
 		in_span(refusals_are_errors),
 	};
 
