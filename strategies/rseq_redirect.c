@@ -9,7 +9,8 @@
  *
  * The price is paid at each allocation: the sequence is armed by a store.  What
  * it would buy besides, sequences that are atomic on their CPU, nobody needs
- * here, because a region belongs to one thread.
+ * here, because a region belongs to one thread.  And whoever single-steps a
+ * program stays in its first allocation, because each step aborts the sequence.
  */
 #include "faultline/rseq_site.h"
 #include "faultline/strategy.h"

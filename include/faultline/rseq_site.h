@@ -41,6 +41,9 @@
  *  - Every way to start goes through the arming store, because the kernel
  *    disarms at each abort, and whenever it finds a thread outside the sequence
  *    it had armed.
+ *  - Nobody steps through it: each step stops the thread, and that aborts it, so
+ *    that a thread which is single-stepped makes no progress.  Debuggers set a
+ *    breakpoint behind the probe, and continue.
  *  - p carries the descriptor's address, so that arming takes no register more.
  *  - The kernel reads the descriptor of the last sequence a thread armed, much
  *    later perhaps, and kills the thread if it cannot: disarm before the code
