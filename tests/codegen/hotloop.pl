@@ -620,6 +620,7 @@ sub examine
 		     map { $object->{code}{$_} } @addresses];
 	my ($value, $all) = dependencies($cycle);
 	my ($value_users, $all_users) = (reversed($value), reversed($all));
+	my %cyclic = map { %$_ } components($value);
 	my %s = (cycle => $cycle, value => $value, note => {});
 	my %chain;
 
@@ -633,7 +634,7 @@ sub examine
 		next if !defined $made || $chain{$made};
 		my $before = reach($value, $made);
 		my @start = $before->{$made} ? ($made) :
-			    grep { reach($value, $_)->{$_} } keys %$before;
+			    grep { $cyclic{$_} } keys %$before;
 		my $after = reach($value_users, @start);
 
 		$chain{$_} = 1 for grep { $after->{$_} } keys %{reach($value, @start)};
