@@ -108,7 +108,22 @@ struct before_fork {
 	int64_t nr_new;			/* events a new region takes */
 	struct closed runs[RUNS_MAX];
 	size_t nr_runs;
+	char *beyond;			/* where the next region may be */
+	bool beyond_is_closed;
 };
+
+static void look_at_pages(struct fl_trial *t, struct before_fork *b)
+{
+	struct fl_range ranges[16];
+	size_t nr = t->s->ranges(b->heap, ranges, 16);
+
+	b->nr_runs = closed_runs(t, b->heap, b->runs, RUNS_MAX);
+	for (size_t i = 0; i < nr && i < 16; i++)
+		if (ranges[i].kind == FL_RANGE_OBJECTS)
+			b->beyond = ranges[i].base + ranges[i].bytes +
+				    2 * FL_GUARD_BYTES;
+	b->beyond_is_closed = is_closed(b->beyond);
+}
 
 static void check_closed(struct fl_trial *t, const struct before_fork *b)
 {
@@ -119,6 +134,8 @@ static void check_closed(struct fl_trial *t, const struct before_fork *b)
 		fl_trial_fail(t, "%" PRIu64 " bytes of the heap are closed in the child; in the parent %"
 			      PRIu64 " were", nr_closed_bytes(now, nr),
 			      nr_closed_bytes(b->runs, b->nr_runs));
+	if (is_closed(b->beyond) != b->beyond_is_closed)
+		fl_trial_fail(t, "memory that was never used is open in the child, and was not in the parent");
 }
 
 static void served_or_refused(struct fl_trial *t, int64_t nr, int64_t expected)
@@ -178,7 +195,7 @@ be_child(struct fl_trial *t, struct before_fork *b)
 
 	fl_trial_doing(t, "allocating in a child");
 	go_on_in(t, b);
-	b->nr_runs = closed_runs(t, b->heap, b->runs, RUNS_MAX);
+	look_at_pages(t, b);
 	child = fork_trial(t);
 	if (!child) {
 		fl_trial_doing(t, "allocating in a child's child");
@@ -200,7 +217,7 @@ void try_fork(struct fl_trial *t)
 	objects_open(t, &b.used, fl_trial_region(t, b.heap), 1, 16384);
 	objects_fill(&b.used, ORDEAL_BYTES / 3);
 	objects_open(t, &b.fresh, fl_trial_region(t, b.heap), 2, 8192);
-	b.nr_runs = closed_runs(t, b.heap, b.runs, RUNS_MAX);
+	look_at_pages(t, &b);
 	child = fork_trial(t);
 	if (!child)
 		be_child(t, &b);
@@ -325,12 +342,9 @@ static void *allocate(void *arg)
 		struct fl_heap *heap = fl_trial_open(t, &need);
 		struct objects o;
 
-		objects_open(t, &o, fl_trial_region(t, heap), 5, 2048);
-		for (int i = 0; i < 4 && !enough; i++) {
-			objects_fill(&o, ORDEAL_BYTES / 4);
-			objects_verify(&o, "beside a thread that forks");
-			objects_reset(&o);
-		}
+		objects_open(t, &o, fl_trial_region(t, heap), 5, 512);
+		objects_fill(&o, ORDEAL_BYTES / 8);
+		objects_verify(&o, "beside a thread that forks");
 		t->s->close(heap);
 		free(o.list);
 	}
@@ -342,7 +356,7 @@ static void be_child_of_thread(struct fl_trial *t, struct fl_heap *heap,
 {
 	fl_trial_doing(t, "being a child of a process with threads");
 	objects_verify(o, "in a child");
-	objects_fill(o, o->bytes + ORDEAL_BYTES / 4);
+	objects_fill(o, o->bytes + ORDEAL_BYTES / 8);
 	if (o->region->error && o->region->error != REFUSAL)
 		fl_trial_fail(t, "in a child the error is %d",
 			      o->region->error);
@@ -370,15 +384,15 @@ void try_fork_of_thread(struct fl_trial *t)
 	for (unsigned i = 0; i < NR_THREADS; i++)
 		if (pthread_create(&threads[i], NULL, allocate, &others))
 			fl_trial_skip(t, "this host starts no more threads");
-	for (unsigned i = 0; i < NR_FORKS / 3; i++) {
+	for (unsigned i = 0; i < NR_FORKS; i++) {
 		pid_t child;
 
-		objects_fill(&o, ORDEAL_BYTES / 16 * (1 + i % 8));
+		objects_fill(&o, ORDEAL_BYTES / 16 * (1 + i % 4));
 		child = fork_trial(t);
 		if (!child)
 			be_child_of_thread(t, heap, &o, nr_new);
 		objects_reset(&o);
-		objects_fill(&o, ORDEAL_BYTES / 2);
+		objects_fill(&o, ORDEAL_BYTES / 8);
 		wait_for(t, child);
 		if (o.region->error)
 			fl_trial_fail(t, "in the parent the error is %d",
