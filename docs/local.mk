@@ -24,4 +24,5 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0017-after-a-fork.md \
 	%D%/decisions/0018-strategies-by-a-second-compiler.md \
 	%D%/img/crossing.svg \
-	%D%/measurement.md
+	%D%/measurement.md \
+	%D%/robustness.md
