@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@
 
 #define SCHEMA		1
 #define NR_TABLES	2u
+#define NAMES_TITLE	"mechanism"
+#define LEGEND_INDENT	12u	/* of what is said about a column */
 /* Quiet for so long, then say what is going on. */
 #define PATIENCE_S	2.0
 
@@ -115,7 +118,7 @@ static const struct argp argp = {
 	       "a process of its own: nothing is taken from documentation, and nothing is "
 	       "left behind.\v"
 	       "Exit status: 0; 1: an experiment went wrong; 2: the command makes no sense; "
-	       "77: --try-sysctl, and it may not be set; 130: interrupted.",
+	       "77: --try-sysctl, and it may not be set, or another process does; 130: interrupted.",
 };
 
 /* ---- progress ----------------------------------------------------------- */
@@ -187,9 +190,68 @@ static enum fl_style cell_style(const struct fl_cell *cell)
 	       cell->verdict == FL_CELL_ABSENT ? FL_DIM : FL_PLAIN;
 }
 
-/* The properties of @table beside the mechanisms; 0 or -ENOMEM. */
-static int print_table(const struct fl_matrix *matrix, unsigned which,
-		       const struct fl_terminal *terminal)
+#define GAP	2u	/* between columns, as harness/table.h has it */
+
+/* What property @p wants; 0: it is of another table. */
+static size_t property_width(const struct fl_matrix *matrix, unsigned which,
+			     size_t p)
+{
+	size_t width = strlen(fl_properties[p].title);
+	char text[32];
+
+	if (fl_properties[p].table != which)
+		return 0;
+	for (size_t m = 0; m < fl_nr_mechanisms; m++) {
+		const size_t bytes = strlen(
+			cell_text(fl_matrix_cell(matrix, m, p), text));
+
+		if (is_wanted(matrix, m) && bytes > width)
+			width = bytes;
+	}
+	return width;
+}
+
+static size_t names_width(const struct fl_matrix *matrix)
+{
+	size_t width = strlen(NAMES_TITLE);
+
+	for (size_t m = 0; m < fl_nr_mechanisms; m++) {
+		const size_t bytes =
+			strlen(fl_mechanism_name(fl_mechanisms[m]));
+
+		if (is_wanted(matrix, m) && bytes > width)
+			width = bytes;
+	}
+	return width;
+}
+
+/*
+ * As many properties of table @which, from @from on, as fit beside the
+ * mechanisms, but at least one.  Returns the property after them.
+ */
+static size_t how_far(const struct fl_matrix *matrix, unsigned which,
+		      size_t from, const struct fl_terminal *terminal)
+{
+	size_t used = names_width(matrix), nr = 0, p;
+
+	for (p = from; p < fl_nr_properties; p++) {
+		const size_t width = property_width(matrix, which, p);
+
+		if (!width)
+			continue;
+		used += GAP + width;
+		if (used > terminal->columns && nr)
+			break;
+		nr++;
+	}
+	return p;
+}
+
+/* Those of the properties from @from to @to that are of table @which, beside the
+ * mechanisms; 0 or -ENOMEM. */
+static int print_part(const struct fl_matrix *matrix, unsigned which,
+		      size_t from, size_t to,
+		      const struct fl_terminal *terminal)
 {
 	struct fl_column *columns = calloc(fl_nr_properties + 1,
 					   sizeof(*columns));
@@ -200,8 +262,8 @@ static int print_table(const struct fl_matrix *matrix, unsigned which,
 
 	if (!columns)
 		return -ENOMEM;
-	columns[nr++] = (struct fl_column){ .title = "mechanism" };
-	for (size_t p = 0; p < fl_nr_properties; p++)
+	columns[nr++] = (struct fl_column){ .title = NAMES_TITLE };
+	for (size_t p = from; p < to; p++)
 		if (fl_properties[p].table == which)
 			columns[nr++] = (struct fl_column){
 				.title = fl_properties[p].title,
@@ -212,7 +274,7 @@ static int print_table(const struct fl_matrix *matrix, unsigned which,
 			continue;
 		fl_table_put(table, FL_STRONG, "%s",
 			     fl_mechanism_name(fl_mechanisms[m]));
-		for (size_t p = 0; p < fl_nr_properties; p++) {
+		for (size_t p = from; p < to; p++) {
 			const struct fl_cell *cell =
 				fl_matrix_cell(matrix, m, p);
 
@@ -227,39 +289,135 @@ static int print_table(const struct fl_matrix *matrix, unsigned which,
 	return err;
 }
 
+/* In as many parts as the terminal's width wants. */
+static int print_table(const struct fl_matrix *matrix, unsigned which,
+		       const struct fl_terminal *terminal)
+{
+	size_t from = 0, to;
+	int err = 0;
+
+	while (!err && from < fl_nr_properties) {
+		while (from < fl_nr_properties &&
+		       fl_properties[from].table != which)
+			from++;
+		if (from == fl_nr_properties)
+			break;
+		to = how_far(matrix, which, from, terminal);
+		putchar('\n');
+		err = print_part(matrix, which, from, to, terminal);
+		from = to;
+	}
+	return err;
+}
+
 static void print_legend(const struct fl_terminal *terminal, unsigned which)
 {
-	const int width = 9;
+	const int width = LEGEND_INDENT - 3;
 
 	putchar('\n');
 	for (size_t p = 0; p < fl_nr_properties; p++) {
 		if (fl_properties[p].table != which)
 			continue;
 		printf("  %-*s ", width, fl_properties[p].title);
-		fl_wrap(stdout, terminal, (unsigned)width + 3,
+		fl_wrap(stdout, terminal, LEGEND_INDENT,
 			fl_properties[p].what);
 	}
 }
 
-/* Why cells of a column were not tried; each reason once in a row. */
+/* Was a cell of property @p not tried for this @reason?  Before mechanism @m only. */
+static bool is_reason(const struct fl_matrix *matrix, size_t p, size_t m,
+		      const char *reason)
+{
+	for (size_t i = 0; i < m; i++) {
+		const struct fl_cell *cell = fl_matrix_cell(matrix, i, p);
+
+		if (is_wanted(matrix, i) &&
+		    cell->verdict == FL_CELL_NOT_TRIED &&
+		    !strcmp(cell->detail, reason))
+			return true;
+	}
+	return false;
+}
+
+/* Has the reason of cell @m, @p been there, in an order of properties? */
+static bool is_repeated(const struct fl_matrix *matrix, size_t p, size_t m,
+			const char *reason)
+{
+	for (size_t i = 0; i < p; i++)
+		if (is_reason(matrix, i, fl_nr_mechanisms, reason))
+			return true;
+	return is_reason(matrix, p, m, reason);
+}
+
+/* "oc 1, oc 2: why", of the columns with this reason, from @p on. */
+static void print_reason(const struct fl_matrix *matrix,
+			 const struct fl_terminal *terminal, size_t p,
+			 const char *reason)
+{
+	unsigned used = (unsigned)printf("  %s", fl_properties[p].title);
+
+	for (p++; p < fl_nr_properties; p++)
+		if (is_reason(matrix, p, fl_nr_mechanisms, reason))
+			used += (unsigned)printf(", %s",
+						 fl_properties[p].title);
+	used += (unsigned)printf("%*s", used < LEGEND_INDENT ?
+				 (int)(LEGEND_INDENT - used) : 2, "");
+	fl_wrap(stdout, terminal, used, reason);
+}
+
+/* Why cells were not tried; each reason once. */
 static void print_untried(const struct fl_matrix *matrix,
 			  const struct fl_terminal *terminal)
 {
-	const char *last = "";
-
 	for (size_t p = 0; p < fl_nr_properties; p++)
 		for (size_t m = 0; m < fl_nr_mechanisms; m++) {
 			const struct fl_cell *cell =
 				fl_matrix_cell(matrix, m, p);
 
-			if (!is_wanted(matrix, m) ||
-			    cell->verdict != FL_CELL_NOT_TRIED ||
-			    !strcmp(cell->detail, last))
-				continue;
-			last = cell->detail;
-			printf("  %-9s ", fl_properties[p].title);
-			fl_wrap(stdout, terminal, 12, last);
+			if (is_wanted(matrix, m) &&
+			    cell->verdict == FL_CELL_NOT_TRIED &&
+			    !is_repeated(matrix, p, m, cell->detail))
+				print_reason(matrix, terminal, p,
+					     cell->detail);
 		}
+}
+
+/* A range of 16 TiB is more than any limit that people set. */
+static void print_limit(const struct fl_terminal *terminal)
+{
+	char size[FL_TEXT_BYTES], text[200];
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return;
+	snprintf(text, sizeof(text),
+		 "RLIMIT_AS (ulimit -v) lets a process have %s of addresses: for want of those, not of a mechanism, larger ranges are refused with ENOMEM",
+		 fl_text_bytes(size, (double)limit.rlim_cur));
+	fl_wrap(stdout, terminal, 0, text);
+}
+
+static void print_heading(const struct fl_mechanism *mechanism,
+			  const struct fl_terminal *terminal)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s: %s (%s)",
+		 fl_mechanism_name(mechanism), fl_mechanism_what(mechanism),
+		 fl_mechanism_since(mechanism));
+	putchar('\n');
+	fl_wrap(stdout, terminal, 0, text);
+}
+
+static void print_failure(size_t m, size_t p, const struct fl_cell *cell,
+			  const struct fl_terminal *terminal)
+{
+	char text[sizeof(cell->detail) + 100];
+
+	snprintf(text, sizeof(text), "FAILED: %s, %s: %s",
+		 fl_mechanism_name(fl_mechanisms[m]), fl_properties[p].name,
+		 cell->detail);
+	printf("  ");
+	fl_wrap(stdout, terminal, 2, text);
 }
 
 static void print_details(const struct fl_matrix *matrix,
@@ -271,25 +429,20 @@ static void print_details(const struct fl_matrix *matrix,
 		if (!is_wanted(matrix, m))
 			continue;
 		if (!failed_only)
-			printf("\n%s: %s (%s)\n",
-			       fl_mechanism_name(fl_mechanisms[m]),
-			       fl_mechanism_what(fl_mechanisms[m]),
-			       fl_mechanism_since(fl_mechanisms[m]));
+			print_heading(fl_mechanisms[m], terminal);
 		for (size_t p = 0; p < fl_nr_properties; p++) {
 			const struct fl_cell *cell =
 				fl_matrix_cell(matrix, m, p);
 
 			if (failed_only && cell->verdict != FL_CELL_FAILED)
 				continue;
-			if (failed_only)
-				printf("  FAILED: %s, %s: ",
-				       fl_mechanism_name(fl_mechanisms[m]),
-				       fl_properties[p].name);
-			else
-				printf("  %-21s  %-6s  ", fl_properties[p].name,
-				       cell_text(cell, text));
-			fl_wrap(stdout, terminal, failed_only ? 4 : 33,
-				cell->detail);
+			if (failed_only) {
+				print_failure(m, p, cell, terminal);
+				continue;
+			}
+			printf("  %-21s  %-6s  ", fl_properties[p].name,
+			       cell_text(cell, text));
+			fl_wrap(stdout, terminal, 33, cell->detail);
 		}
 	}
 }
@@ -298,20 +451,25 @@ static int print_all(const struct fl_matrix *matrix, bool verbose)
 {
 	struct fl_terminal terminal;
 	struct utsname uts;
+	char head[300];
 
 	fl_terminal_of(stdout, &terminal);
 	uname(&uts);
-	printf("%s %s, vm.overcommit_memory=%d, tried as %s\n", uts.sysname,
-	       uts.release, matrix->overcommit,
-	       geteuid() ? "an ordinary user" : "root");
+	snprintf(head, sizeof(head),
+		 "%s %s, vm.overcommit_memory=%d, tried as %s", uts.sysname,
+		 uts.release, matrix->overcommit,
+		 geteuid() ? "an ordinary user" : "root");
+	fl_wrap(stdout, &terminal, 0, head);
 	for (unsigned which = 0; which < NR_TABLES; which++) {
-		putchar('\n');
 		if (print_table(matrix, which, &terminal))
 			return -ENOMEM;
 		print_legend(&terminal, which);
 	}
-	printf("\nENAME: refused with that error; absent: this kernel does not have it; -: not tried\n");
+	putchar('\n');
+	fl_wrap(stdout, &terminal, 0,
+		"ENAME: refused with that error; absent: this kernel does not have it; -: not tried");
 	print_untried(matrix, &terminal);
+	print_limit(&terminal);
 	print_details(matrix, &terminal, true);
 	if (verbose)
 		print_details(matrix, &terminal, false);
@@ -329,6 +487,16 @@ static int print_all(const struct fl_matrix *matrix, bool verbose)
 }
 
 /* ---- for programs ------------------------------------------------------- */
+
+/* Bytes, or null where there is no limit. */
+static json_t *limit_json(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_AS, &limit) ||
+	       limit.rlim_cur == RLIM_INFINITY ?
+	       json_null() : json_integer((json_int_t)limit.rlim_cur);
+}
 
 static json_t *cell_json(const struct fl_matrix *matrix, size_t m, size_t p)
 {
@@ -399,9 +567,10 @@ static int print_json(const struct fl_matrix *matrix)
 						    json_string(text));
 		free(text);
 	}
-	all = json_pack("{s:i, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o}",
+	all = json_pack("{s:i, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
 			"schema", SCHEMA, "kernel", uts.release, "root",
 			!geteuid(), "overcommit", matrix->overcommit,
+			"rlimit_as", limit_json(),
 			"mechanisms", mechanisms, "properties", properties,
 			"cells", cells, "conclusions", conclusions,
 			"fingerprint", fingerprint);
@@ -448,8 +617,8 @@ static int run(const struct arguments *a, struct fl_matrix *matrix)
 	}
 	if (err) {
 		fprintf(stderr, "faultline: %s\n", why.text);
-		return err == -EACCES || err == -EROFS || err == -EPERM ?
-		       FL_EXIT_UNSUPPORTED : FL_EXIT_FAILED;
+		return err == -EACCES || err == -EROFS || err == -EPERM ||
+		       err == -EBUSY ? FL_EXIT_UNSUPPORTED : FL_EXIT_FAILED;
 	}
 	err = a->json ? print_json(matrix) : print_all(matrix, a->verbose);
 	if (err)

@@ -167,8 +167,15 @@ static const int interrupts[] = { SIGINT, SIGTERM, SIGHUP };
 
 static volatile sig_atomic_t interrupted;
 
-/* As long as a process has this open, the sysctl is not put back; or -1. */
-static int alive_fd = -1;
+/* The setting that is changed at the moment, or NULL. */
+static const struct fl_sysctl *changed;
+
+/* A cell's process, from its start to its end. */
+struct started {
+	pid_t pid;		/* 0: it could not be started */
+	int go[2];		/* a pipe; both ends, so that no write is SIGPIPE */
+	int report;		/* the end that its cell comes from */
+};
 
 static void on_interrupt(int sig)
 {
@@ -186,21 +193,24 @@ static int64_t now_ms(void)
 
 static void __attribute__((noreturn))
 child(const struct fl_mechanism *m, const struct fl_property *p, pid_t parent,
-      int report)
+      int go, int report)
 {
 	const struct rlimit no_core = { 0, 0 };
 	struct fl_cell cell;
+	char byte;
 
 	for (size_t i = 0; i < NR_INTERRUPTS; i++)
 		signal(interrupts[i], SIG_DFL);
-	if (alive_fd >= 0)
-		close(alive_fd);
+	if (changed)
+		fl_sysctl_leave(changed);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
 	setrlimit(RLIMIT_CORE, &no_core);
 	fl_cell_set(&cell, FL_CELL_FAILED, "the experiment said nothing");
+	if (read(go, &byte, 1) != 1)
+		_exit(1);
 	p->run(m, p, &cell);
 	_exit(write(report, &cell, sizeof(cell)) != (ssize_t)sizeof(cell));
 }
@@ -223,36 +233,69 @@ static bool receive(int fd, struct fl_cell *cell, bool *in_time)
 	return n > 0 && read(fd, cell, sizeof(*cell)) == (ssize_t)sizeof(*cell);
 }
 
-static void run_cell(const struct fl_mechanism *m, const struct fl_property *p,
-		     struct fl_cell *cell)
+/* Start a cell's process, which waits for its go.  On failure, fills the cell. */
+static void start_cell(const struct fl_mechanism *m,
+		       const struct fl_property *p, struct started *out,
+		       struct fl_cell *cell)
 {
 	const pid_t parent = getpid();
-	bool complete, in_time;
-	int fds[2], status = 0;
-	pid_t pid;
+	int go[2], report[2];
 
-	if (pipe2(fds, O_CLOEXEC)) {
+	*out = (struct started){ .pid = 0 };
+	if (pipe2(go, O_CLOEXEC)) {
 		fl_cell_set(cell, FL_CELL_FAILED, "pipe: %s", strerror(errno));
 		return;
 	}
-	fflush(NULL);
-	pid = fork();
-	if (!pid)
-		child(m, p, parent, fds[1]);
-	close(fds[1]);
-	if (pid < 0) {
-		fl_cell_set(cell, FL_CELL_FAILED, "fork: %s", strerror(errno));
-		close(fds[0]);
-		return;
+	if (pipe2(report, O_CLOEXEC)) {
+		fl_cell_set(cell, FL_CELL_FAILED, "pipe: %s", strerror(errno));
+		goto close_go;
 	}
-	/* Whichever comes first; the group is what is killed below. */
-	setpgid(pid, pid);
-	complete = receive(fds[0], cell, &in_time);
-	close(fds[0]);
-	/* Its children, too; and itself, unless it has ended. */
-	kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	fflush(NULL);
+	out->pid = fork();
+	if (!out->pid)
+		child(m, p, parent, go[0], report[1]);
+	close(report[1]);
+	if (out->pid < 0) {
+		fl_cell_set(cell, FL_CELL_FAILED, "fork: %s", strerror(errno));
+		out->pid = 0;
+		goto close_report;
+	}
+	/* Whichever comes first; the group is what is killed in the end. */
+	setpgid(out->pid, out->pid);
+	out->go[0] = go[0];
+	out->go[1] = go[1];
+	out->report = report[0];
+	return;
+
+close_report:
+	close(report[0]);
+close_go:
+	close(go[0]);
+	close(go[1]);
+}
+
+/* Its children, too; and itself, unless it has ended.  Returns how it did. */
+static int end_cell(const struct started *started)
+{
+	int status = 0;
+
+	close(started->go[0]);
+	close(started->go[1]);
+	close(started->report);
+	kill(-started->pid, SIGKILL);
+	while (waitpid(started->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	return status;
+}
+
+static void finish_cell(const struct started *started, struct fl_cell *cell)
+{
+	bool complete, in_time = true;
+	int status;
+
+	complete = write(started->go[1], "", 1) == 1 &&
+		   receive(started->report, cell, &in_time);
+	status = end_cell(started);
 	if (complete)
 		return;
 	if (!in_time)
@@ -284,7 +327,7 @@ static bool is_of_other_policy(const struct fl_matrix *matrix,
 	return p->run == fl_ask_overcommit && p->arg != matrix->overcommit;
 }
 
-static void run_one(struct run *run, size_t m, size_t p)
+static void tell_progress(struct run *run, size_t m, size_t p)
 {
 	struct fl_matrix *matrix = run->matrix;
 
@@ -292,9 +335,18 @@ static void run_one(struct run *run, size_t m, size_t p)
 		matrix->progress(matrix->arg, run->done, run->total,
 				 fl_mechanisms[m]->name,
 				 fl_properties[p].name);
-	run_cell(fl_mechanisms[m], &fl_properties[p],
-		 fl_matrix_cell(matrix, m, p));
 	run->done++;
+}
+
+static void run_one(struct run *run, size_t m, size_t p)
+{
+	struct fl_cell *cell = fl_matrix_cell(run->matrix, m, p);
+	struct started started;
+
+	tell_progress(run, m, p);
+	start_cell(fl_mechanisms[m], &fl_properties[p], &started, cell);
+	if (started.pid)
+		finish_cell(&started, cell);
 }
 
 static void run_present(struct run *run)
@@ -316,17 +368,37 @@ static void run_present(struct run *run)
 		}
 }
 
-/* What can be asked under this policy only; not a moment longer. */
+/*
+ * What can be asked under this policy only; not a moment longer.  The processes
+ * are there before: where more memory is promised than the policy allows, it lets
+ * nobody fork.
+ */
 static int run_policy(struct run *run, struct fl_sysctl *sysctl, size_t p)
 {
+	struct fl_matrix *matrix = run->matrix;
+	struct started *all = calloc(fl_nr_mechanisms, sizeof(*all));
 	char value[16];
 	int err;
 
+	if (!all)
+		return -ENOMEM;
+	for (size_t m = 0; m < fl_nr_mechanisms; m++)
+		if (is_wanted(matrix, m))
+			start_cell(fl_mechanisms[m], &fl_properties[p],
+				   &all[m], fl_matrix_cell(matrix, m, p));
 	snprintf(value, sizeof(value), "%d\n", fl_properties[p].arg);
 	err = fl_sysctl_set(sysctl, value);
-	for (size_t m = 0; !err && m < fl_nr_mechanisms && !interrupted; m++)
-		if (is_wanted(run->matrix, m))
-			run_one(run, m, p);
+	for (size_t m = 0; m < fl_nr_mechanisms; m++) {
+		if (!all[m].pid)
+			continue;
+		if (err || interrupted) {
+			end_cell(&all[m]);
+			continue;
+		}
+		tell_progress(run, m, p);
+		finish_cell(&all[m], fl_matrix_cell(matrix, m, p));
+	}
+	free(all);
 	return err;
 }
 
@@ -336,15 +408,20 @@ static int run_policies(struct run *run, struct fl_complaint *why)
 	int err, end;
 
 	err = fl_sysctl_begin(&sysctl, FL_SYSCTL_OVERCOMMIT);
+	if (err == -EBUSY)
+		return fl_complain(why, err,
+				   "--try-sysctl: another process is changing vm.overcommit_memory for a moment; try again when it is done");
 	if (err)
 		return fl_complain(why, err,
 				   "--try-sysctl: vm.overcommit_memory cannot be set: %s",
 				   strerror(-err));
-	alive_fd = sysctl.alive;
+	changed = &sysctl;
+	/* It could have been changed before the lock was ours. */
+	run->matrix->overcommit = atoi(sysctl.was);
 	for (size_t p = 0; !err && p < fl_nr_properties; p++)
 		if (is_of_other_policy(run->matrix, &fl_properties[p]))
 			err = run_policy(run, &sysctl, p);
-	alive_fd = -1;
+	changed = NULL;
 	end = fl_sysctl_end(&sysctl);
 	if (end)
 		return fl_complain(why, end,

@@ -155,10 +155,12 @@ void fl_ask_access(const struct fl_mechanism *m, const struct fl_property *p,
 	if (!t)
 		return;
 	fd = make_file();
-	if (!fl_trap_step(cell, fd < 0 ? fd : 0, "making a file"))
+	if (!fl_trap_prepare(cell, fd < 0 ? fd : 0, "making a file"))
 		return;
 	n = accesses[p->arg].put(fd, page, NR_BYTES);
-	if (n < 0) {
+	if (n == -EMFILE || n == -ENFILE) {
+		fl_trap_prepare(cell, (int)n, accesses[p->arg].name);
+	} else if (n < 0) {
 		fl_cell_refused(cell, (int)n, "%s, and no signal: %s",
 				accesses[p->arg].name, strerror((int)-n));
 		if (!m->maps_alone)
@@ -206,10 +208,10 @@ void fl_ask_fork(const struct fl_mechanism *m, const struct fl_property *p,
 
 	(void)p;
 	t = fl_trap_small(m, &page, cell);
-	if (!t || !fl_trap_step(cell, pipe(fds) ? -errno : 0, "pipe"))
+	if (!t || !fl_trap_prepare(cell, pipe(fds) ? -errno : 0, "pipe"))
 		return;
 	pid = fork();
-	if (!fl_trap_step(cell, pid < 0 ? -errno : 0, "fork"))
+	if (!fl_trap_prepare(cell, pid < 0 ? -errno : 0, "fork"))
 		return;
 	if (!pid) {
 		child_stores(t, page, cell);

@@ -145,14 +145,19 @@ void fl_ask_privilege(const struct fl_mechanism *m, const struct fl_property *p,
 	const bool root = !geteuid();
 	struct fl_trap *t;
 	char text[160], *page;
+	int err;
 
 	if (p->arg == FL_AS_ROOT && !root) {
 		fl_cell_set(cell, FL_CELL_NOT_TRIED, "we are not root");
 		return;
 	}
-	if (p->arg == FL_AS_USER && root &&
-	    !fl_trap_step(cell, become_nobody(), "becoming an ordinary user"))
+	err = p->arg == FL_AS_USER && root ? become_nobody() : 0;
+	if (err) {
+		fl_cell_set(cell, FL_CELL_NOT_TRIED,
+			    "we cannot become an ordinary user: %s",
+			    strerror(-err));
 		return;
+	}
 	t = fl_trap_small(m, &page, cell);
 	if (!t)
 		return;

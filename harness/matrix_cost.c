@@ -49,11 +49,14 @@ static bool measure(const struct fl_mechanism *m, size_t stride,
 	err = fl_census_process(&before);
 	if (!err)
 		err = fl_census_process(&before);
+	if (!fl_trap_prepare(cell, err, "asking for the process's pages"))
+		goto close;
 	for (size_t i = 0; !err && i < NR_GUARDS; i++)
 		err = m->arm(t, first + i * stride + stride / 2);
-	if (!err)
-		err = fl_census_process(&after);
 	if (!fl_trap_step(cell, err, "arming pages"))
+		goto close;
+	err = fl_census_process(&after);
+	if (!fl_trap_prepare(cell, err, "asking for the process's pages"))
 		goto close;
 	out->vmas = ((double)after.nr_vmas - (double)before.nr_vmas) /
 		    NR_GUARDS;
@@ -157,7 +160,7 @@ void fl_ask_huge(const struct fl_mechanism *m, const struct fl_property *p,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
 				  MAP_GROWSDOWN, -1, 0) ==
 			     MAP_FAILED &&
-	    !fl_trap_step(cell, -errno, "mapping 2 MiB"))
+	    !fl_trap_prepare(cell, -errno, "mapping 2 MiB"))
 		return;
 	(void)madvise(huge, HUGE_BYTES, MADV_HUGEPAGE);
 	memset(huge, FL_TRAP_FILL, HUGE_BYTES);

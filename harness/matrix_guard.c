@@ -176,13 +176,13 @@ static void grow(struct fl_trap *t, char *page, struct fl_cell *cell)
 	size_t raised;
 
 	if (getrlimit(RLIMIT_STACK, &was)) {
-		fl_trap_step(cell, -errno, "asking for RLIMIT_STACK");
+		fl_trap_prepare(cell, -errno, "asking for RLIMIT_STACK");
 		return;
 	}
 	limit = was;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_STACK, &limit)) {
-		fl_trap_step(cell, -errno, "raising RLIMIT_STACK");
+		fl_trap_prepare(cell, -errno, "raising RLIMIT_STACK");
 		return;
 	}
 	raised = growth(t, page, most);

@@ -54,6 +54,7 @@ static void try_giant(const struct fl_mechanism *m, int how,
 	if (!t)
 		return;
 	page = t->base + t->bytes / 2;
+	t->closed = how == FL_GIANT_CLOSED;
 	if (!fl_trap_attach(t, cell) ||
 	    (how == FL_GIANT_OPENED &&
 	     !fl_trap_step(cell, fl_protect(page - around / 2, around, FL_OPEN),
@@ -81,6 +82,18 @@ void fl_ask_giant(const struct fl_mechanism *m, const struct fl_property *p,
 }
 
 /*
+ * Where more is promised already than the policy allows, it refuses the memory
+ * that an experiment needs beside the range, too, and so does any program.
+ */
+static void try_accounted(const struct fl_mechanism *m, int how,
+			  struct fl_cell *cell)
+{
+	try_giant(m, how, cell);
+	if (cell->verdict == FL_CELL_FAILED && cell->err == ENOMEM)
+		cell->verdict = FL_CELL_REFUSED;
+}
+
+/*
  * The policy decides about mappings that are open; a closed one costs nothing
  * until parts of it are opened.  So where the first is refused the second is
  * tried.
@@ -91,13 +104,13 @@ void fl_ask_overcommit(const struct fl_mechanism *m,
 	struct fl_cell opened;
 
 	(void)p;
-	try_giant(m, FL_GIANT_OPEN, cell);
+	try_accounted(m, FL_GIANT_OPEN, cell);
 	if (cell->verdict == FL_CELL_YES || cell->verdict == FL_CELL_ABSENT) {
 		fl_cell_add(cell, "; in a range mapped read-write");
 		return;
 	}
 	memset(&opened, 0, sizeof(opened));
-	try_giant(m, FL_GIANT_OPENED, &opened);
+	try_accounted(m, FL_GIANT_OPENED, &opened);
 	if (opened.verdict == FL_CELL_YES) {
 		fl_cell_add(&opened, "; in a range mapped PROT_NONE of which a part was opened; otherwise: %s",
 			    cell->detail);

@@ -59,14 +59,24 @@ static bool is_tried(const struct fl_cell *cell)
 	return cell->verdict != FL_CELL_NOT_TRIED;
 }
 
-/* Is it there, and does its cell pass @test, or not? */
+static bool is_unknown_or_untried(const struct fl_cell *cell)
+{
+	return is_unknown(cell) || !is_tried(cell);
+}
+
+static bool is_answer(const struct fl_cell *cell)
+{
+	return is_yes(cell) || is_no(cell);
+}
+
+/* Does its cell pass @test; or does it have an answer, and another one? */
 static bool counts(const struct fl_matrix *matrix, size_t m, size_t p,
 		   test_fn test, bool passed)
 {
 	const struct fl_cell *cell = fl_matrix_cell(matrix, m, p);
 
 	if ((matrix->wanted && !matrix->wanted[m]) ||
-	    (!passed && cell->verdict == FL_CELL_ABSENT))
+	    (!passed && !is_answer(cell)))
 		return false;
 	return test(cell) == passed;
 }
@@ -81,7 +91,7 @@ static size_t how_many(const struct fl_matrix *matrix, size_t p, test_fn test,
 	return nr;
 }
 
-/* "A, B and C" of the mechanisms whose cell passes @test, or of the others. */
+/* "A, B and C" of the mechanisms whose cell passes @test, or of the other answers. */
 static void name_them(FILE *to, const struct fl_matrix *matrix, size_t p,
 		      test_fn test, bool passed)
 {
@@ -107,21 +117,31 @@ static void say_those(FILE *to, const struct fl_matrix *matrix, size_t p,
 
 /*
  * "@lead A and B. ", "@lead all. ", "@lead all but C. ", or "@lead none. "; nothing
- * where nothing was tried.
+ * where nothing was tried.  Where some have no answer, "all that answered", and
+ * their names behind it.
  */
 static void say_which(FILE *to, const struct fl_matrix *matrix, size_t p,
 		      test_fn test, const char *lead)
 {
 	const size_t nr = how_many(matrix, p, test, true);
 	const size_t others = how_many(matrix, p, test, false);
+	const bool most = nr && others < nr;
 
 	if (!how_many(matrix, p, is_tried, true))
 		return;
-	fprintf(to, "%s %s", lead, !nr ? "none" : !others ? "all" :
-		others < nr ? "all but " : "");
+	fprintf(to, "%s ", lead);
+	if (!nr)
+		fputs(others ? "none" : "no answer", to);
+	if (most)
+		fprintf(to, "all%s%s",
+			how_many(matrix, p, is_refused, true) ||
+			how_many(matrix, p, is_unknown_or_untried, true) ?
+			" that answered" : "", others ? " but " : "");
 	if (nr && others)
-		name_them(to, matrix, p, test, others >= nr);
+		name_them(to, matrix, p, test, !most);
 	fputs(". ", to);
+	say_those(to, matrix, p, is_refused, "Refused to us:");
+	say_those(to, matrix, p, is_unknown_or_untried, "Not known here:");
 }
 
 /* Can a fault send the store to another block? */

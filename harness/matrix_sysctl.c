@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,13 +57,18 @@ int fl_sysctl_begin(struct fl_sysctl *s, const char *path)
 	int alive[2], ready[2], fd, err;
 	char byte;
 
-	*s = (struct fl_sysctl){ .path = path };
-	err = fl_sysctl_read(path, s->was);
-	if (err)
-		return err;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	*s = (struct fl_sysctl){ .path = path, .fd = fd };
+	/* Before the value is read: a holder's would be one of the moment. */
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		goto close_file;
+	}
+	err = fl_sysctl_read(path, s->was);
+	if (err)
+		goto close_file;
 	if (pipe2(alive, O_CLOEXEC)) {
 		err = -errno;
 		goto close_file;
@@ -86,7 +92,6 @@ int fl_sysctl_begin(struct fl_sysctl *s, const char *path)
 		goto close_alive;
 	s->alive = alive[1];
 	close(alive[0]);
-	close(fd);
 	return 0;
 
 close_alive:
@@ -100,15 +105,15 @@ close_file:
 	return err;
 }
 
+void fl_sysctl_leave(const struct fl_sysctl *s)
+{
+	close(s->alive);
+	close(s->fd);
+}
+
 int fl_sysctl_set(struct fl_sysctl *s, const char *value)
 {
-	int fd = open(s->path, O_WRONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = put(fd, value);
-	close(fd);
-	return err;
+	return put(s->fd, value);
 }
 
 int fl_sysctl_end(struct fl_sysctl *s)
@@ -126,5 +131,6 @@ int fl_sysctl_end(struct fl_sysctl *s)
 		if (!err)
 			err = fl_sysctl_read(s->path, now);
 	}
+	close(s->fd);
 	return !err && strcmp(now, s->was) ? -EIO : err;
 }

@@ -6,6 +6,9 @@
  * A "keeper" process waits for us to be done or to be gone, and then writes the
  * old value.  It takes no signals and has a session of its own, so that what
  * kills us, a terminal's hangup and SIGKILL included, does not kill it too.
+ * Whoever else wants to change the setting by these functions is refused until
+ * the old value is back (flock(2) on the setting's file): it would take a value of
+ * the moment for the old one.
  *
  * Context: cold, one thread; one setting at a time.
  */
@@ -19,10 +22,10 @@
 
 struct fl_sysctl {
 	const char *path;
+	int fd;			/* locked, by us and the keeper together */
 	char was[FL_SYSCTL_BYTES];
 	pid_t keeper;
-	/* As long as anybody has this open we are not done: children of ours
-	 * close it. */
+	/* As long as anybody has this open we are not done. */
 	int alive;
 };
 
@@ -31,9 +34,13 @@ int fl_sysctl_read(const char *path, char out[FL_SYSCTL_BYTES]);
 
 /*
  * fl_sysctl_begin: Start the keeper for @path, which must outlive @s.  Nothing is
- * changed yet.  Returns 0 or -errno: -EACCES, -EROFS where it may not be written.
+ * changed yet.  Returns 0 or -errno: -EACCES, -EROFS where it may not be written;
+ * -EBUSY while somebody else is between begin and end.
  */
 int fl_sysctl_begin(struct fl_sysctl *s, const char *path);
+
+/* fl_sysctl_leave: In a child of ours: its life is not to count as ours. */
+void fl_sysctl_leave(const struct fl_sysctl *s);
 
 /* fl_sysctl_set: Between begin and end.  0 or -errno. */
 int fl_sysctl_set(struct fl_sysctl *s, const char *value);

@@ -100,8 +100,25 @@ static bool on_event(void *owner, char *address)
 
 /* ---- setting it --------------------------------------------------------- */
 
+bool fl_trap_prepare(struct fl_cell *cell, int err, const char *what)
+{
+	if (err) {
+		fl_cell_set(cell, FL_CELL_FAILED, "%s: %s", what,
+			    strerror(-err));
+		cell->err = -err;
+	}
+	return !err;
+}
+
+static bool is_of_descriptors(int err)
+{
+	return err == -EMFILE || err == -ENFILE;
+}
+
 bool fl_trap_step(struct fl_cell *cell, int err, const char *what)
 {
+	if (is_of_descriptors(err))
+		return fl_trap_prepare(cell, err, what);
 	if (err)
 		fl_cell_refused(cell, err, "%s: %s", what, strerror(-err));
 	return !err;
@@ -140,9 +157,11 @@ static bool open_trap(struct fl_trap *t, enum fl_access access,
 {
 	int err = make_room(t);
 
-	if (!fl_trap_step(cell, err, "making room for the experiment"))
+	if (!fl_trap_prepare(cell, err, "making room for the experiment"))
 		return false;
 	err = t->m->map(t, access);
+	if (t->preparing)
+		return fl_trap_prepare(cell, err, "making a file to map");
 	if (!fl_trap_step(cell, err, access == FL_OPEN ?
 			  "mapping it read-write, MAP_NORESERVE" :
 			  "mapping it PROT_NONE"))
@@ -153,7 +172,7 @@ static bool open_trap(struct fl_trap *t, enum fl_access access,
 	};
 	err = fl_fault_watch(&t->range);
 	t->watched = !err;
-	return fl_trap_step(cell, err, "installing handlers");
+	return fl_trap_prepare(cell, err, "installing handlers");
 }
 
 struct fl_trap *fl_trap_open(const struct fl_mechanism *m, size_t bytes,
@@ -168,10 +187,12 @@ struct fl_trap *fl_trap_open(const struct fl_mechanism *m, size_t bytes,
 						 strerror(-err));
 		if (is_absent(err))
 			cell->verdict = FL_CELL_ABSENT;
+		if (is_of_descriptors(err))
+			cell->verdict = FL_CELL_FAILED;
 		return NULL;
 	}
 	t = malloc(sizeof(*t));
-	if (!fl_trap_step(cell, t ? 0 : -ENOMEM, "malloc"))
+	if (!fl_trap_prepare(cell, t ? 0 : -ENOMEM, "malloc"))
 		return NULL;
 	*t = (struct fl_trap){
 		.m = m, .bytes = bytes, .memfd = -1, .uffd = { .fd = -1 },
@@ -193,7 +214,7 @@ bool fl_trap_attach(struct fl_trap *t, struct fl_cell *cell)
 	if (m->told == FL_TOLD_EVENT || m->told == FL_TOLD_BOTH)
 		err = fl_uffd_serve(&t->service, &t->uffd, FL_UFFD_BLOCK,
 				    on_event, t, -1);
-	return fl_trap_step(cell, err, "starting the service thread");
+	return fl_trap_prepare(cell, err, "starting the service thread");
 }
 
 bool fl_trap_arm(struct fl_trap *t, char *page, struct fl_cell *cell)

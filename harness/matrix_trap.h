@@ -100,6 +100,8 @@ struct fl_trap {
 	char *pool;			/* a page to move from */
 	sigjmp_buf escape;
 	bool watched;
+	bool closed;			/* the page to be armed is PROT_NONE */
+	bool preparing;			/* map is at what is not the mechanism's */
 	bool storing;			/* escape is good */
 	int step;			/* 1: the store is next; 2: it is done */
 	int answered;			/* events */
@@ -140,7 +142,13 @@ void fl_trap_close(struct fl_trap *trap);
 struct fl_trap *fl_trap_small(const struct fl_mechanism *mechanism, char **page,
 			      struct fl_cell *cell);
 
-/* fl_trap_step: If @err, the cell is "refused", while @what, and it is false. */
+/*
+ * fl_trap_step: If @err, the cell is "refused", while @what, and it is false; but
+ * "failed" where @err says that we are short of file descriptors.
+ * fl_trap_prepare: For what the experiment needs and the mechanism does not: if
+ * @err, the cell is "failed".
+ */
+bool fl_trap_prepare(struct fl_cell *cell, int err, const char *what);
 bool fl_trap_step(struct fl_cell *cell, int err, const char *what);
 
 /*

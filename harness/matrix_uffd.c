@@ -183,9 +183,11 @@ static int map_shared(struct fl_trap *t, enum fl_access access)
 	const size_t room = t->bytes + HUGE_BYTES;
 	char *base, *aligned;
 
+	t->preparing = true;
 	t->memfd = memfd_create("matrix", MFD_CLOEXEC);
 	if (t->memfd < 0 || ftruncate(t->memfd, (off_t)t->bytes))
 		return -errno;
+	t->preparing = false;
 	base = mmap(NULL, room, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
@@ -248,19 +250,26 @@ const struct fl_mechanism fl_mech_uffd_minor_bus = {
 
 /* ---- write protection --------------------------------------------------- */
 
+static int write_protect(struct fl_trap *t, char *page, uint64_t mode)
+{
+	struct uffdio_writeprotect ask = {
+		.range = page_range(page), .mode = mode,
+	};
+
+	return ioctl(t->uffd.fd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
+}
+
+/* fl_uffd_protect has a page mapped beneath, which a closed range cannot have. */
 static int protect_page(struct fl_trap *t, char *page)
 {
-	return fl_uffd_protect(&t->uffd, page, fl_page_bytes());
+	return t->closed ?
+	       write_protect(t, page, UFFDIO_WRITEPROTECT_MODE_WP) :
+	       fl_uffd_protect(&t->uffd, page, fl_page_bytes());
 }
 
 static int unprotect_page(struct fl_trap *t, char *page)
 {
-	struct uffdio_writeprotect ask = {
-		.range = page_range(page),
-		.mode = UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
-	};
-
-	return ioctl(t->uffd.fd, UFFDIO_WRITEPROTECT, &ask) ? -errno : 0;
+	return write_protect(t, page, UFFDIO_WRITEPROTECT_MODE_DONTWAKE);
 }
 
 /* Does the kernel say that somebody wrote to @page since it was protected? */

@@ -121,13 +121,35 @@ static void test_giant(void **state)
 	fl_cell_yes(cell("prot-none", "overcommit-2"), "opened", "yes");
 	fl_cell_set(cell("uffd-minor", "overcommit-2"), FL_CELL_YES, "yes");
 	assert_says(1, "while they are PROT_NONE: prot-none and rseq. ");
-	assert_says(1, "opened: all but grows-down. ");
+	assert_says(1, "opened: all that answered but grows-down. Not known here: uffd-move. ");
 	assert_says(1, "MAP_NORESERVE: all. ");
 	assert_says(1, "overcommit_memory=2 read-write at once: uffd-minor. ");
 	assert_says(1, "opened in parts: prot-none.");
 	assert_silent(1, "overcommit_memory=0");
 	fill("open-16t", FL_CELL_NO);
 	assert_says(1, "MAP_NORESERVE: none. ");
+	fill("open-16t", FL_CELL_YES);
+	fl_cell_set(cell("grows-down", "open-16t"), FL_CELL_NO, "no");
+	assert_says(1, "MAP_NORESERVE: all but grows-down. ");
+}
+
+/* What did not answer did not say no. */
+static void test_giant_without_answer(void **state)
+{
+	(void)state;
+	fill("closed-16t", FL_CELL_NO);
+	fl_cell_set(cell("rseq", "closed-16t"), FL_CELL_YES, "yes");
+	fl_cell_refused(cell("uffd-kernel", "closed-16t"), -EPERM, "refused");
+	fl_cell_set(cell("uffd-move", "closed-16t"), FL_CELL_ABSENT, "old");
+	fl_cell_set(cell("uffd-wp", "closed-16t"), FL_CELL_FAILED, "died");
+	fl_cell_set(cell("prot-none", "closed-16t"), FL_CELL_NOT_TRIED, "-");
+	assert_says(1, "PROT_NONE: rseq. Refused to us: uffd-kernel. Not known here: uffd-wp, uffd-move and prot-none.");
+	fill("closed-16t", FL_CELL_YES);
+	fl_cell_refused(cell("uffd-kernel", "closed-16t"), -EPERM, "refused");
+	assert_says(1, "PROT_NONE: all that answered. Refused to us: uffd-kernel.");
+	fill("closed-16t", FL_CELL_FAILED);
+	assert_says(1, "PROT_NONE: no answer. Not known here: uffd-event, ");
+	assert_silent(1, ": none");
 }
 
 static void test_only_what_was_wanted(void **state)
@@ -184,6 +206,27 @@ static void test_put_back(void **state)
 	assert_int_equal(fl_sysctl_end(&s), 0);
 	assert_true(setting_is("0"));
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* The second would take the first's value of the moment for the old one. */
+static void test_one_at_a_time(void **state)
+{
+	struct fl_sysctl first, second;
+
+	(void)state;
+	write_setting("0\n");
+	assert_int_equal(fl_sysctl_begin(&first, SETTING), 0);
+	assert_int_equal(fl_sysctl_set(&first, "2\n"), 0);
+	assert_int_equal(fl_sysctl_begin(&second, SETTING), -EBUSY);
+	/* The keeper's death does not let anybody in. */
+	kill(first.keeper, SIGKILL);
+	waitpid(first.keeper, NULL, 0);
+	assert_int_equal(fl_sysctl_begin(&second, SETTING), -EBUSY);
+	assert_true(setting_is("2"));
+	assert_int_equal(fl_sysctl_end(&first), 0);
+	assert_int_equal(fl_sysctl_begin(&second, SETTING), 0);
+	assert_string_equal(second.was, "0");
+	assert_int_equal(fl_sysctl_end(&second), 0);
 }
 
 /* A process of a group of its own changes the setting, and is killed. */
@@ -262,9 +305,12 @@ int main(void)
 						free_cells),
 		cmocka_unit_test_setup_teardown(test_giant, make_cells,
 						free_cells),
+		cmocka_unit_test_setup_teardown(test_giant_without_answer,
+						make_cells, free_cells),
 		cmocka_unit_test_setup_teardown(test_only_what_was_wanted,
 						make_cells, free_cells),
 		cmocka_unit_test_teardown(test_put_back, remove_setting),
+		cmocka_unit_test_teardown(test_one_at_a_time, remove_setting),
 		cmocka_unit_test_teardown(test_killed, remove_setting),
 		cmocka_unit_test_teardown(test_keeper_killed, remove_setting),
 		cmocka_unit_test_teardown(test_refused, remove_setting),
