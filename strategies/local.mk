@@ -14,6 +14,7 @@ pkglib_LTLIBRARIES += %D%/no_check.la
 pkglib_LTLIBRARIES += %D%/rseq_redirect.la
 pkglib_LTLIBRARIES += %D%/segv_extend.la
 pkglib_LTLIBRARIES += %D%/segv_redirect.la
+pkglib_LTLIBRARIES += %D%/uffd_redirect.la
 pkglib_LTLIBRARIES += %D%/uffd_rw.la
 
 # The commented example: not offered to users as a strategy, but to start one

@@ -37,24 +37,36 @@ uint64_t fl_blocks_usable(const struct fl_heap *heap, uint64_t bytes)
 	return order < FL_BLOCK_ORDERS ? run_bytes(blocks, order) : 0;
 }
 
-/* A run that was never used: cut it off the untouched end. */
+static int install_guard(struct fl_blocks *b, char *base)
+{
+	if (b->install_guard)
+		return b->install_guard(b, base, b->guard_bytes);
+	return fl_guard_install(base, b->guard_bytes, b->guard);
+}
+
+/*
+ * A run that was never used: cut it off the untouched end.  It is described
+ * before its guard is installed, so that the child of a fork in between
+ * (vm/fork.h) knows of it.
+ */
 static struct fl_block *take_fresh(struct fl_blocks *b, unsigned order)
 {
 	const uint64_t slots = (uint64_t)1 << order;
-	struct fl_block *block;
+	struct fl_block *block = &b->directory[b->next_slot];
 	char *slot;
 
 	if (slots > b->nr_slots - b->next_slot)
 		return NULL;
 	slot = b->base + b->next_slot * b->stride_bytes;
-	if (b->guard_bytes && b->access == FL_OPEN &&
-	    fl_guard_install(slot, b->guard_bytes, b->guard))
-		return NULL;
-	block = &b->directory[b->next_slot];
 	block->base = slot + b->guard_bytes;
 	block->bytes = run_bytes(b, order);
 	block->order = order;
 	b->next_slot += slots;
+	if (b->guard_bytes && b->access == FL_OPEN && install_guard(b, slot)) {
+		b->next_slot -= slots;
+		*block = (struct fl_block){ .base = NULL };
+		return NULL;
+	}
 	return block;
 }
 

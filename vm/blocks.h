@@ -52,6 +52,12 @@ struct fl_blocks {
 	size_t bytes;		/* of the reservation */
 	size_t block_bytes, guard_bytes, stride_bytes;
 	enum fl_guard_kind guard;
+	/*
+	 * Instead, if not NULL: make whole pages a guard.  0 or -errno;
+	 * async-signal-safe.  The strategy sets it after fl_blocks_open, and
+	 * sees to the sink's guard itself.
+	 */
+	int (*install_guard)(struct fl_blocks *blocks, char *base, size_t bytes);
 	enum fl_access access;	/* of a block when it is first taken */
 	uint64_t nr_slots, next_slot;
 	uint64_t limit_bytes, out_bytes;
@@ -69,7 +75,7 @@ struct fl_blocks {
 
 struct fl_blocks_config {
 	size_t block_bytes;	/* rounded up to whole pages */
-	size_t guard_bytes;	/* whole pages; with FL_GUARD_NONE and FL_OPEN, 0 */
+	size_t guard_bytes;	/* whole pages */
 	enum fl_guard_kind guard;
 	enum fl_access access;	/* FL_CLOSED: the strategy opens pages itself */
 	bool aside;		/* reserved by fl_reserve_aside: blocks may

@@ -25,6 +25,11 @@ static void install(void (*handler)(int, siginfo_t *, void *), int flags)
 	if (!handler)
 		action = (struct sigaction){ .sa_handler = SIG_DFL };
 	sigemptyset(&action.sa_mask);
+	/* A closed page may be a matter of either. */
+	if (!(flags & SA_NODEFER)) {
+		sigaddset(&action.sa_mask, SIGSEGV);
+		sigaddset(&action.sa_mask, SIGBUS);
+	}
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 }
