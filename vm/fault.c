@@ -189,9 +189,10 @@ bool fl_fault_enter(int sig, siginfo_t *info, void *context, int direct)
 {
 	const int saved_errno = errno;
 	struct fl_fault_range r;
-	siginfo_t declined = { 0 };
+	siginfo_t declined;
 
 	if (info->si_code == SI_DECLINED) {
+		memset(&declined, 0, sizeof(declined));
 		declined.si_signo = SIGSEGV;
 		declined.si_code = SEGV_MAPERR;
 		declined.si_addr = info->si_value.sival_ptr;

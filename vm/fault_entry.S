@@ -28,6 +28,25 @@ __restore_rt:
 #define FLAG_AC			(1 << 18)
 
 /*
+ * Returns are predicted from a stack of the calls before, which the kernel
+ * leaves full of its own.  The first one here, or in the interrupted program,
+ * that is not to a call made since is then predicted into the kernel, and that
+ * costs a sixth of the whole fault (docs/decisions/0012).  So many calls that
+ * are never returned from cover as many; speculation ends at the int3.
+ */
+#define NR_COVERED		8
+
+	.macro	cover_returns
+	.rept	NR_COVERED
+	call	3f
+	int3
+3:	.cfi_adjust_cfa_offset 8
+	.endr
+	add	$8 * NR_COVERED, %rsp
+	.cfi_adjust_cfa_offset -8 * NR_COVERED
+	.endm
+
+/*
  * void fl_fault_entry(int sig, siginfo_t *info, void *context)
  *
  * The kernel's frame is the trampoline's address with the context right above
@@ -48,6 +67,13 @@ fl_fault_entry:
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset %rbx, 0
 	mov	%rdx, %rbx
+	/* A shadow stack would miss the returns. */
+	xor	%eax, %eax
+	rdsspq	%rax
+	test	%rax, %rax
+	jnz	4f
+	cover_returns
+4:
 	testl	$FLAG_AC, FL_CONTEXT_GREGS + FL_GREGS_EFL(%rdx)
 	jz	1f
 	pushfq

@@ -31,7 +31,8 @@ _Static_assert(FROM_GREGS_OF(REG_R8) == 0 && FROM_GREGS_OF(REG_RCX) == 14 * 8 &&
 /* The 512 bytes of FXSAVE end in what the kernel says of the rest. */
 #define SW_BYTES_AT	(512 - sizeof(struct _fpx_sw_bytes))
 
-_Static_assert(SW_BYTES_AT + offsetof(struct _fpx_sw_bytes, xstate_bv) ==
+_Static_assert(offsetof(struct _fpx_sw_bytes, magic1) == 0 &&
+	       SW_BYTES_AT + offsetof(struct _fpx_sw_bytes, xstate_bv) ==
 	       FL_XSTATE_FEATURES,
 	       "vm/fault_entry.S has other offsets than struct _fpx_sw_bytes");
 
@@ -99,12 +100,11 @@ const char *fl_fault_resume_refusal(const ucontext_t *context)
 {
 	const greg_t *gregs = context->uc_mcontext.gregs;
 	const void *xstate = context->uc_mcontext.fpregs;
-	struct _fpx_sw_bytes sw;
+	uint64_t features;
 
 	if (!xstate)
 		return "the signal frame has no extended state";
-	memcpy(&sw, (const char *)xstate + SW_BYTES_AT, sizeof(sw));
-	if (sw.magic1 != FP_XSTATE_MAGIC1)
+	if ((uint32_t)word_at(xstate, SW_BYTES_AT) != FP_XSTATE_MAGIC1)
 		return "the extended state of the signal frame is not XSAVE's";
 	if (context->uc_stack.ss_flags & (int)SS_AUTODISARM)
 		return "the alternate stack has to be armed again (SS_AUTODISARM)";
@@ -115,7 +115,8 @@ const char *fl_fault_resume_refusal(const ucontext_t *context)
 		return "the program uses segments of its own";
 	if (has_shadow_stack())
 		return "the thread has a shadow stack";
-	if (sw.xstate_bv & XFEATURE_PKRU && other_pkru(xstate))
+	features = word_at(xstate, FL_XSTATE_FEATURES);
+	if (features & XFEATURE_PKRU && other_pkru(xstate))
 		return "the program has restricted memory by protection keys";
 	return NULL;
 }
