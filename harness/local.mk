@@ -14,7 +14,7 @@ HARNESS_LIBS = libharness.a libfaultline.la \
 faultline_SOURCES = %D%/main.c
 faultline_LDADD = $(HARNESS_LIBS)
 # None of what AM_LDFLAGS says for modules.
-faultline_LDFLAGS =
+faultline_LDFLAGS = $(BINDING_LDFLAGS)
 
 libharness_a_SOURCES = \
 	%D%/bench_run.c \

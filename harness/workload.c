@@ -278,10 +278,14 @@ static int make_constant(struct fl_workload *w, uint64_t blocks,
 	return 0;
 }
 
-/* Lifetimes from a table: as many rounds of it as reach the bytes asked for. */
+/*
+ * Lifetimes from a table: as many rounds of it as reach the bytes asked for; of
+ * sites, as many as fit, so that a lifetime of one block ends none.
+ */
 static int make_table(struct fl_workload *w)
 {
 	const int straddle = !strcmp(w->spec.kernel, "straddle");
+	const int sites = !strcmp(w->spec.kernel, "sites");
 	const int mix = !strcmp(w->spec.kernel, "mix");
 	uint64_t state = w->spec.seed, round_bytes = 0, rounds;
 
@@ -303,7 +307,9 @@ static int make_table(struct fl_workload *w)
 		if (bytes > w->object_bytes_max)
 			w->object_bytes_max = bytes;
 	}
-	rounds = (w->spec.lifetime_bytes + round_bytes - 1) / round_bytes;
+	rounds = (w->spec.lifetime_bytes + (sites ? 0 : round_bytes - 1)) /
+		 round_bytes;
+	rounds += !rounds;
 	w->nr_objects = rounds * w->nr_sizes;
 	w->lifetime_bytes = rounds * round_bytes;
 	return 0;

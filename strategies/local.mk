@@ -37,7 +37,7 @@ CLANG_FLAGS = -std=gnu11 -pthread -fvisibility=hidden $(LAYOUT_CFLAGS)
 	@$(MKDIR_P) %D%/.libs/clang
 	$(AM_V_CC)$(CLANG) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(CLANG_FLAGS) $(CFLAGS) \
 		-fPIC -MMD -MP -MF $@.d -MT $@ -shared -o $@ $< \
-		-L.libs -lfaultline -Wl,-z,defs -Wl,-rpath,$(libdir)
+		-L.libs -lfaultline $(BINDING_LDFLAGS) -Wl,-z,defs -Wl,-rpath,$(libdir)
 
 -include $(wildcard %D%/.libs/clang/*.so.d)
 

@@ -227,6 +227,7 @@ CLEANFILES += codegen-record.tsv
 EXTRA_DIST += \
 	%D%/installcheck.sh \
 	%D%/run-one \
+	%D%/sanitizers.sh \
 	%D%/tap.sh \
 	%D%/unit/no-cmocka.test \
 	$(script_tests) \
@@ -243,6 +244,16 @@ installcheck-local:
 .PHONY: check-count
 check-count:
 	@$(AWK) -f $(srcdir)/build-aux/count-results.awk $(TEST_LOGS:.log=.trs)
+
+# What runs the library and the modules, under each sanitizer, in trees of their own.
+SANITIZERS = address,undefined thread
+.PHONY: check-sanitizers
+check-sanitizers:
+	@srcdir='$(abs_top_srcdir)' builddir='$(abs_top_builddir)' CC='$(CC)' \
+		$(srcdir)/%D%/sanitizers.sh $(SANITIZERS)
+
+distclean-local:
+	rm -rf sanitized
 
 # Why results are not passes; the logs of the tests that failed.
 .PHONY: check-explain check-failed

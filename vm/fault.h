@@ -14,6 +14,10 @@
  * silently) and the previous actions are restored by the last unwatch, unless
  * somebody installed theirs on top, which then keeps being served.
  *
+ * Stack: the kernel's frame and 2 KiB, on the alternate stack where there is one
+ * (sysconf(_SC_MINSIGSTKSZ) + 2 KiB).  A handler that overflows an alternate stack
+ * kills, where it happened.
+ *
  * Context: fl_fault_watch and _unwatch are cold and MT-safe, not signal-safe.
  * Handlers run on the faulting thread between two of its instructions, and may
  * call only what is async-signal-safe.  errno is preserved around them.

@@ -47,6 +47,27 @@ __restore_rt:
 	.endm
 
 /*
+ * A handler that runs off the low end of its alternate stack faults there; the
+ * kernel, which finds the stack pointer outside by then, starts the next handler
+ * at the top again, and so for ever.  So a fault that has the stack pointer of
+ * the interrupted near it (no farther than a frame with page-sized variables)
+ * and the end of the alternate stack above it is left to happen once more, with
+ * the default action: it kills, where it happened.  Nothing is pushed to find
+ * that out, since there may be no room for it.
+ */
+#define BELOW_STACK		8192
+#define BELOW_POINTER		256
+#define NR_RT_SIGACTION		13
+#define SIGSET_BYTES		8
+
+	.section .rodata
+	.balign	8
+default_action:				/* SIG_DFL, no flags, no mask */
+	.zero	32
+
+	.text
+
+/*
  * void fl_fault_entry(int sig, siginfo_t *info, void *context)
  *
  * The kernel's frame is the trampoline's address with the context right above
@@ -63,7 +84,13 @@ __restore_rt:
 fl_fault_entry:
 	.cfi_startproc
 	endbr64
-	push	%rbx
+	mov	FL_INFO_ADDR(%rsi), %rax
+	mov	FL_CONTEXT_STACK(%rdx), %rcx
+	sub	%rax, %rcx
+	dec	%rcx
+	cmp	$BELOW_STACK, %rcx
+	jb	5f
+0:	push	%rbx
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset %rbx, 0
 	mov	%rdx, %rbx
@@ -96,6 +123,18 @@ fl_fault_entry:
 	.cfi_restore %rbx
 	test	%al, %al
 	jnz	fl_fault_resume
+	ret
+
+5:
+	sub	FL_CONTEXT_GREGS + FL_GREGS_RSP(%rdx), %rax
+	add	$BELOW_POINTER, %rax
+	cmp	$BELOW_STACK, %rax
+	jae	0b
+	lea	default_action(%rip), %rsi
+	xor	%edx, %edx
+	mov	$SIGSET_BYTES, %r10d
+	mov	$NR_RT_SIGACTION, %eax
+	syscall
 	ret
 	.cfi_endproc
 	.size	fl_fault_entry, . - fl_fault_entry

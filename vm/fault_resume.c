@@ -18,6 +18,9 @@
 #define FROM_GREGS_OF(reg)						\
 	FROM_GREGS(uc_mcontext.gregs[reg])
 
+_Static_assert(offsetof(siginfo_t, si_addr) == FL_INFO_ADDR &&
+	       offsetof(ucontext_t, uc_stack.ss_sp) == FL_CONTEXT_STACK,
+	       "vm/fault_entry.S has other offsets than siginfo_t and ucontext_t");
 _Static_assert(FROM_GREGS_OF(REG_R8) == 0 && FROM_GREGS_OF(REG_RCX) == 14 * 8 &&
 	       FROM_GREGS_OF(REG_RSP) == FL_GREGS_RSP &&
 	       FROM_GREGS_OF(REG_RIP) == FL_GREGS_RIP &&

@@ -30,7 +30,7 @@ AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 # When functions are added: current and age go up by one; when one changes or
 # goes: current goes up, age to 0.  (current:revision:age)
-libfaultline_la_LDFLAGS = -version-info 0:0:0 -no-undefined -export-symbols-regex '^fl_'
+libfaultline_la_LDFLAGS = -version-info 0:0:0 -no-undefined $(BINDING_LDFLAGS) -export-symbols-regex '^fl_'
 libfaultline_la_LIBADD = $(URING_LIBS) $(NUMA_LIBS)
 
 # Beside the public headers, so that "vm/reserve.h" means the same inside and

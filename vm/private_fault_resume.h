@@ -7,6 +7,8 @@
 #define FL_VM_PRIVATE_FAULT_RESUME_H
 
 /* Where things are in a signal frame; fault_resume.c has the compiler check. */
+#define FL_INFO_ADDR		16	/* of siginfo_t */
+#define FL_CONTEXT_STACK	16	/* of ucontext_t: uc_stack.ss_sp */
 #define FL_CONTEXT_GREGS	40	/* of ucontext_t */
 #define FL_GREGS_RSP		120	/* of its gregs, from here on */
 #define FL_GREGS_RIP		128

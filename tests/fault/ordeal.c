@@ -30,6 +30,7 @@ static const struct fl_check ordeals[] = {
 	{ "limit", "a region that is out of memory disturbs no other", try_limit },
 	{ "vmas", "so it is when the process is out of mappings", try_vmas },
 	{ "addresses", "so it is when the process is out of addresses", try_addresses },
+	{ "small-stack", "an alternate stack without room for a handler kills", try_small_stack },
 	{ "fork", "parent and child are both right, or the child refuses", try_fork },
 	{ "fork-often", "so they are at any moment", try_fork_often },
 	{ "fork-of-thread", "so they are while other threads allocate", try_fork_of_thread },
@@ -87,6 +88,28 @@ static void print_details(const char *text)
 	}
 }
 
+/*
+ * Settings may need each other; then the probe's reason ends in what to "set", and
+ * that is done.
+ */
+static void ask_probe(const struct fl_module *module, uint64_t *values,
+		      const struct fl_conform *conform,
+		      struct fl_check_result *r)
+{
+	char setting[128];
+
+	for (int i = 0; i < 4; i++) {
+		const char *remedy;
+
+		fl_check_supported(conform, r);
+		remedy = strstr(r->text, "set ");
+		if (r->verdict != FL_CHECK_SKIP || !remedy ||
+		    sscanf(remedy, "set %127[a-z_0-9=]", setting) != 1 ||
+		    fl_tunables_set(&module->tunables, setting, values, NULL))
+			return;
+	}
+}
+
 static void try_here(const struct fl_check *check,
 		     const struct fl_conform *conform)
 {
@@ -97,10 +120,6 @@ static void try_here(const struct fl_check *check,
 	char what[256];
 
 	label(conform, what, sizeof(what));
-	if (t.s->probe && t.s->probe(conform->values, what, sizeof(what))) {
-		printf("unsupported: %s\n", what);
-		return;
-	}
 	printf("%s: %s\n", what, check->name);
 	fflush(stdout);
 	/* A failure leaves from inside, having said so. */
@@ -109,19 +128,25 @@ static void try_here(const struct fl_check *check,
 }
 
 static void try_one(const struct fl_check *check,
-		    const struct fl_conform *conform)
+		    const struct fl_module *module, const uint64_t *wanted)
 {
+	uint64_t values[FL_TUNABLES_MAX];
+	const struct fl_conform conform = {
+		.strategy = module->strategy, .values = values, .seed = 1,
+		.nr_ops = FL_CONFORM_OPS_DEFAULT, .timeout_s = SECONDS,
+	};
 	struct fl_check_result r;
 	char what[256];
 
-	if (here) {
-		try_here(check, conform);
+	memcpy(values, wanted, sizeof(values));
+	ask_probe(module, values, &conform, &r);
+	label(&conform, what, sizeof(what));
+	if (r.verdict == FL_CHECK_PASS && here) {
+		try_here(check, &conform);
 		return;
 	}
-	label(conform, what, sizeof(what));
-	fl_check_supported(conform, &r);
 	if (r.verdict == FL_CHECK_PASS)
-		fl_check_run(check, conform, &r);
+		fl_check_run(check, &conform, &r);
 	printf("%sok %u - %s: %s", r.verdict == FL_CHECK_FAIL ? "not " : "",
 	       ++nr_results, what, check->summary);
 	printf(r.verdict == FL_CHECK_SKIP ? " # SKIP %s\n" : "\n", r.text);
@@ -136,10 +161,6 @@ static void try_strategy(const struct fl_check *check,
 {
 	const struct fl_strategy *s = module->strategy;
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
-	const struct fl_conform conform = {
-		.strategy = s, .values = values, .seed = 1,
-		.nr_ops = FL_CONFORM_OPS_DEFAULT, .timeout_s = SECONDS,
-	};
 
 	fl_tunables_defaults(&module->tunables, values);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -149,7 +170,7 @@ static void try_strategy(const struct fl_check *check,
 		    sizes[i].value <= s->tunables[k].max)
 			values[k] = sizes[i].value;
 	}
-	try_one(check, &conform);
+	try_one(check, module, values);
 	for (size_t i = 0; i < s->nr_tunables; i++) {
 		const struct fl_tunable *k = &s->tunables[i];
 
@@ -159,7 +180,7 @@ static void try_strategy(const struct fl_check *check,
 			if (v == k->def)
 				continue;
 			values[i] = v;
-			try_one(check, &conform);
+			try_one(check, module, values);
 		}
 		values[i] = k->def;
 	}

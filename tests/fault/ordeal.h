@@ -116,6 +116,7 @@ void try_interrupted_onstack(struct fl_trial *t);
 void try_limit(struct fl_trial *t);		/* scarcity.c */
 void try_vmas(struct fl_trial *t);
 void try_addresses(struct fl_trial *t);
+void try_small_stack(struct fl_trial *t);
 void try_fork(struct fl_trial *t);		/* forked.c */
 void try_fork_often(struct fl_trial *t);
 void try_fork_of_thread(struct fl_trial *t);

@@ -2,7 +2,8 @@
 /*
  * Memory that is exhausted inside a handler, by a heap's limit, by the limit on
  * mappings, by limits on address space: the region has an error, nobody else
- * notices, and a reset brings it back to life once there is memory again.
+ * notices, and a reset brings it back to life once there is memory again.  And
+ * alternate stacks that are too small for a handler.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "ordeal.h"
 #include "vm/reserve.h"
@@ -226,4 +228,63 @@ void try_addresses(struct fl_trial *t)
 	}
 	t->s->close(s.heap);
 	t->s->close(s.other);
+}
+
+#define STACK_STEP	256u
+#define STACK_STEPS	24u
+#define STACK_ROOM	(2 * KIB)	/* docs/robustness.md */
+
+/* Allocate with an alternate stack of @arg bytes that has a closed page below. */
+static void allocate_on(struct fl_trial *t, void *arg)
+{
+	const struct fl_need need = ORDEAL_NEED;
+	const size_t page = fl_page_bytes(), bytes = *(const size_t *)arg;
+	const size_t room = (bytes + page - 1) / page * page;
+	stack_t stack = { .ss_size = bytes };
+	struct fl_heap *heap;
+	struct objects o;
+	char *pages;
+
+	limit_cpu(2);
+	pages = mmap(NULL, page + room, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED || mprotect(pages, page, PROT_NONE))
+		fl_trial_fail(t, "mmap: %s", strerror(errno));
+	stack.ss_sp = pages + page;
+	if (sigaltstack(&stack, NULL))
+		fl_trial_fail(t, "sigaltstack: %s", strerror(errno));
+	heap = fl_trial_open(t, &need);
+	objects_open(t, &o, fl_trial_region(t, heap), 1, 4096);
+	fl_trial_doing(t, "allocating with an alternate stack of %zu bytes", bytes);
+	objects_fill(&o, ORDEAL_BYTES / 2);
+	objects_verify(&o, "what was allocated with a small alternate stack");
+	need_hits(t, heap->events.nr_hits);
+	t->s->close(heap);
+}
+
+/*
+ * It works, or it kills at once: the signal must not come again and again.  From
+ * the documented size on, it works.
+ */
+void try_small_stack(struct fl_trial *t)
+{
+	const size_t least = (size_t)sysconf(_SC_MINSIGSTKSZ);
+
+	if (fl_trial_build() != FL_BUILD_PLAIN)
+		fl_trial_skip(t, "a sanitizer's handlers need more stack");
+	for (size_t i = 0; i <= STACK_STEPS; i++) {
+		size_t bytes = least + i * STACK_STEP;
+		struct fl_outcome out;
+
+		fl_trial_run(t->conform, allocate_on, &bytes, 10, &out);
+		if (out.verdict == FL_CHECK_SKIP)
+			fl_trial_skip(t, "%s", out.text);
+		if (out.verdict == FL_CHECK_FAIL &&
+		    (bytes >= least + STACK_ROOM ||
+		     (out.signal != SIGSEGV && out.signal != SIGBUS)))
+			fl_trial_fail(t, "an alternate stack of %zu + %zu bytes: %s%s",
+				      least, bytes - least, out.text,
+				      out.signal == SIGXCPU ?
+				      ": it goes round in circles" : "");
+	}
 }
