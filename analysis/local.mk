@@ -3,7 +3,13 @@
 libharness_a_SOURCES += \
 	%D%/breakeven.c \
 	%D%/breakeven.h \
+	%D%/cmd_query.c \
 	%D%/cmd_report.c \
+	%D%/db.c \
+	%D%/db.h \
+	%D%/db_functions.c \
+	%D%/db_load.c \
+	%D%/db_make.h \
 	%D%/html.c \
 	%D%/html.h \
 	%D%/palette.c \

@@ -19,6 +19,7 @@ int fl_cmd_campaign(int argc, char **argv);
 int fl_cmd_conform(int argc, char **argv);
 int fl_cmd_kernel(int argc, char **argv);
 int fl_cmd_list(int argc, char **argv);
+int fl_cmd_query(int argc, char **argv);
 int fl_cmd_report(int argc, char **argv);
 int fl_cmd_run(int argc, char **argv);
 int fl_cmd_trace(int argc, char **argv);

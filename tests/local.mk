@@ -127,6 +127,7 @@ script_tests = \
 	%D%/analysis/bench-plots.test \
 	%D%/analysis/benches.test \
 	%D%/analysis/plots.test \
+	%D%/analysis/query.test \
 	%D%/analysis/report.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
