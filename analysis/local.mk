@@ -3,8 +3,11 @@
 libharness_a_SOURCES += \
 	%D%/breakeven.c \
 	%D%/breakeven.h \
+	%D%/cmd_compare.c \
 	%D%/cmd_query.c \
 	%D%/cmd_report.c \
+	%D%/compare.c \
+	%D%/compare.h \
 	%D%/db.c \
 	%D%/db.h \
 	%D%/db_functions.c \

@@ -16,6 +16,7 @@
 
 int fl_cmd_bench(int argc, char **argv);
 int fl_cmd_campaign(int argc, char **argv);
+int fl_cmd_compare(int argc, char **argv);
 int fl_cmd_conform(int argc, char **argv);
 int fl_cmd_kernel(int argc, char **argv);
 int fl_cmd_list(int argc, char **argv);

@@ -126,6 +126,7 @@ check_PROGRAMS += %D%/fault/ordeal
 script_tests = \
 	%D%/analysis/bench-plots.test \
 	%D%/analysis/benches.test \
+	%D%/analysis/compare.test \
 	%D%/analysis/plots.test \
 	%D%/analysis/query.test \
 	%D%/analysis/report.test \
