@@ -12,10 +12,14 @@
 /* Lifetimes that differ by less are of one size: sizes round. */
 #define SAME_LIFETIME	1.05
 
+/* Farther away than any size of block. */
+#define OTHER_WORKLOAD	1e3
+
 /* Two arms at one level of a sweep. */
 struct level {
 	const struct fl_summary_arm *branch, *fault;
 	const struct fl_summary_arm *hot_branch, *hot_fault;	/* or NULL */
+	const struct fl_summary_arm *slow_branch, *slow_fault;	/* or NULL */
 	double bytes;
 	double events;			/* per allocation, of the fault arm */
 	double branch_events;
@@ -27,7 +31,6 @@ struct model {
 	struct fl_breakeven *out;
 	struct level *levels;
 	size_t nr;
-	const struct fl_summary_arm *slow_branch, *slow_fault;
 	size_t *draw;			/* blocks of the resample */
 	double *work;			/* s->nr_blocks values */
 	double *curve[2];		/* observed, predicted: nr values each */
@@ -126,6 +129,12 @@ static double slope(const struct model *m, const double *more)
 	return (n * xy - x * y) / (n * xx - x * x);
 }
 
+static double drawn_slow_ns(const struct model *m,
+			    const struct fl_summary_arm *arm)
+{
+	return arm ? drawn_median(m, arm->block_slow_ns) : NAN;
+}
+
 /* All numbers of one resample; curves are left in m->curve as ratios. */
 static void read_draw(struct model *m, struct reading *r)
 {
@@ -133,10 +142,8 @@ static void read_draw(struct model *m, struct reading *r)
 	const struct level *first = &m->levels[0];
 
 	*r = (struct reading){
-		.fault_ns = m->slow_fault ?
-			drawn_median(m, m->slow_fault->block_slow_ns) : NAN,
-		.refill_ns = m->slow_branch ?
-			drawn_median(m, m->slow_branch->block_slow_ns) : NAN,
+		.fault_ns = drawn_slow_ns(m, first->slow_fault),
+		.refill_ns = drawn_slow_ns(m, first->slow_branch),
 		.compare_ns = drawn_difference(m, first->hot_branch,
 					       first->hot_fault),
 	};
@@ -145,7 +152,8 @@ static void read_draw(struct model *m, struct reading *r)
 
 		m->curve[OBSERVED][i] = drawn_difference(m, l->fault, l->branch);
 		fast = drawn_difference(m, l->hot_fault, l->hot_branch);
-		slow = r->fault_ns * l->events - r->refill_ns * l->branch_events;
+		slow = drawn_slow_ns(m, l->slow_fault) * l->events -
+		       drawn_slow_ns(m, l->slow_branch) * l->branch_events;
 		m->curve[PREDICTED][i] = fast + slow;
 	}
 	r->in_place_ns = slope(m, m->curve[OBSERVED]);
@@ -158,9 +166,10 @@ static void read_draw(struct model *m, struct reading *r)
 		m->curve[OBSERVED][i] = drawn_ns(m, l->fault) /
 					drawn_ns(m, l->branch);
 		m->curve[PREDICTED][i] =
-			(drawn_ns(m, l->hot_fault) + r->fault_ns * l->events) /
+			(drawn_ns(m, l->hot_fault) +
+			 drawn_slow_ns(m, l->slow_fault) * l->events) /
 			(drawn_ns(m, l->hot_branch) +
-			 r->refill_ns * l->branch_events);
+			 drawn_slow_ns(m, l->slow_branch) * l->branch_events);
 	}
 }
 
@@ -299,24 +308,34 @@ static bool has_slow(const struct fl_summary *s, const struct fl_summary_arm *ar
 	return false;
 }
 
-/* Where @name's slow paths were timed: on this workload, or else on any. */
+/*
+ * Where @name's slow paths were timed: on this workload, or else on any; of those,
+ * in blocks of about the size of @level's, because a slow path finds the less of
+ * itself in the caches the more was allocated since the last.
+ */
 static const struct fl_summary_arm *slow_arm(const struct fl_summary *s,
-					     const struct fl_sweep *sweep,
+					     const struct fl_summary_cell *level,
 					     const char *name)
 {
-	const struct fl_summary_arm *any = NULL;
+	const struct fl_summary_arm *best = NULL;
+	double least = INFINITY;
 
 	for (size_t i = 0; i < s->nr_cells; i++) {
 		const struct fl_summary_cell *c = &s->cells[i];
 		const struct fl_summary_arm *arm = fl_cell_arm(c, name);
+		double distance = fabs(log2((double)c->block_bytes) -
+				       log2((double)level->block_bytes));
 
 		if (c->fresh || !has_slow(s, arm))
 			continue;
-		if (same_workload(c, sweep->cells[0]))
-			return arm;
-		any = any ? any : arm;
+		if (!same_workload(c, level))
+			distance += OTHER_WORKLOAD;
+		if (distance < least) {
+			least = distance;
+			best = arm;
+		}
 	}
-	return any;
+	return best;
 }
 
 static double per_alloc(const struct fl_summary_arm *arm)
@@ -345,13 +364,15 @@ static void fill_levels(struct model *m, const struct fl_sweep *sweep)
 			continue;
 		l.hot_branch = hot_arm(m->s, cell, m->out->branch);
 		l.hot_fault = hot_arm(m->s, cell, m->out->fault);
+		l.slow_branch = slow_arm(m->s, cell, m->out->branch);
+		l.slow_fault = slow_arm(m->s, cell, m->out->fault);
 		m->levels[m->nr++] = l;
 	}
 }
 
 static const char *what_is_missing(const struct model *m)
 {
-	if (!m->slow_fault || !m->slow_branch)
+	if (!m->levels[0].slow_fault || !m->levels[0].slow_branch)
 		return "slow paths were not timed one by one";
 	for (size_t i = 0; i < m->nr; i++)
 		if (!m->levels[i].hot_branch || !m->levels[i].hot_fault)
@@ -391,8 +412,6 @@ static int compare(const struct fl_summary *s, const struct fl_sweep *sweep,
 	b->nr_levels = m.nr;
 	for (size_t i = 0; i < m.nr; i++)
 		b->levels[i].block_bytes = m.levels[i].bytes;
-	m.slow_branch = slow_arm(s, sweep, b->branch);
-	m.slow_fault = slow_arm(s, sweep, b->fault);
 	b->missing = what_is_missing(&m);
 	err = estimate(&m);
 	if (!err)

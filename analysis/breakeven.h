@@ -13,8 +13,10 @@
  *	T(B) = h(W) + r e(B)
  *
  * per allocation: h, its fast path, from the hot cell with the lifetime W of the
- * level; r, one slow path, from the slow cells; e, slow paths per allocation,
- * which is counted and not measured.  The fault wins where
+ * level; r, one slow path, from the slow cell whose blocks are nearest to B in
+ * size (a fault that comes after a mebibyte of new objects finds neither the
+ * kernel's code nor its own in the caches); e, slow paths per allocation, which is
+ * counted and not measured.  The fault wins where
  *
  *	h_fault - h_branch + (r_fault - r_branch) e(B) < 0,
  *
@@ -62,7 +64,8 @@ struct fl_breakeven {
 	const char *branch, *fault;	/* arms; branch may be NULL */
 	const char *fault_strategy;
 	const char *missing;		/* NULL, or what the prediction lacks */
-	struct fl_estimate fault_ns;	/* one slow path of each, by slow cells */
+	struct fl_estimate fault_ns;	/* one slow path of each, by slow cells, at
+					   the smallest level */
 	struct fl_estimate refill_ns;
 	struct fl_estimate in_place_ns;	/* what a slow path of the fault arm costs
 					   more, by the slope of the sweep: a

@@ -91,7 +91,8 @@ static int measure(struct rig *rig, struct fl_bench_result *result, char *reason
 	const struct fl_bench_args *args = rig->args;
 	const uint64_t nr_faults = args->nr_ops +
 		(args->planted ? args->nr_ops / PLANTED_EVERY : 0);
-	struct tally warm = { 0 }, sum = { 0 }, single = { 0 };
+	struct tally warm = { 0 }, sum = { .metered = true };
+	struct tally single = { .metered = true };
 	int err = rig_rounds(rig, WARM_ROUNDS * ROUND_FAULTS, false, &warm,
 			       reason, reason_bytes);
 

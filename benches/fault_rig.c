@@ -251,6 +251,7 @@ static int one_round(struct rig *rig, uint64_t nr, bool singly,
 		     struct tally *sum, char *reason, size_t reason_bytes)
 {
 	const struct mechanism *m = rig->mechanism;
+	struct fl_bench_meter *meter = rig->args->meter;
 	struct tally t = { 0 };
 	int err = m->arm ? m->arm(rig, nr) : 0;
 
@@ -260,11 +261,15 @@ static int one_round(struct rig *rig, uint64_t nr, bool singly,
 		return err;
 	}
 	rig->nr_signals = rig->nr_served = rig->nr_user_returns = 0;
+	if (sum->metered)
+		meter->begin(meter);
 	t.kernel = kernel_faults();
 	t.ticks = fl_ticks();
 	fault_all(rig, nr, singly);
 	t.ticks = fl_ticks() - t.ticks;
 	t.kernel = kernel_faults() - t.kernel;
+	if (sum->metered)
+		meter->end(meter, t.ticks, singly ? 0 : nr);
 	t.signals = rig->nr_signals;
 	t.user_returns = rig->nr_user_returns;
 	t.served = rig->nr_served;

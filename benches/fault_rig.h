@@ -129,6 +129,8 @@ void rig_close(struct rig *rig);
 /* What rounds have caused, and by whom it was answered. */
 struct tally {
 	uint64_t ticks, signals, user_returns, served, kernel;
+	bool metered;			/* rounds are pieces of the stretch, or of
+					   what is timed one by one */
 };
 
 /*

@@ -90,6 +90,7 @@ struct work {
 	struct area area;
 	struct faulter faulter;
 	bool faults;			/* the other does, while we time */
+	bool metered;			/* it is the stretch */
 	uint64_t ticks, nr_batches;
 };
 
@@ -104,14 +105,21 @@ static uint64_t nr_pages_of_section(const struct work *w)
 static int timed_batches(struct work *w, uint64_t nr)
 {
 	const uint64_t batch = w->args->values[BATCH];
-	uint64_t begin = fl_ticks();
+	struct fl_bench_meter *meter = w->args->meter;
+	uint64_t begin, ticks;
 	int err = 0;
 
+	if (w->metered)
+		meter->begin(meter);
+	begin = fl_ticks();
 	for (uint64_t i = 0; i < nr && !err; i += batch) {
 		err = area_batch(&w->area, i, nr - i < batch ? nr - i : batch);
 		w->nr_batches++;
 	}
-	w->ticks += fl_ticks() - begin;
+	ticks = fl_ticks() - begin;
+	if (w->metered)
+		meter->end(meter, ticks, nr);
+	w->ticks += ticks;
 	return err;
 }
 
@@ -119,14 +127,17 @@ static int single_batches(struct work *w, uint64_t nr)
 {
 	struct fl_latency_sink *latency = w->args->latency;
 	const uint64_t batch = w->args->values[BATCH];
+	struct fl_bench_meter *meter = w->args->meter;
 	int err = 0;
 
+	meter->begin(meter);
 	for (uint64_t i = 0; i < nr && !err; i += batch) {
 		uint64_t begin = fl_ticks();
 
 		err = area_batch(&w->area, i, batch);
 		latency->add(latency, (fl_ticks() - begin) / batch);
 	}
+	meter->end(meter, 0, 0);
 	return err;
 }
 
@@ -218,6 +229,7 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 		return err;
 	w->ticks = w->nr_batches = 0;
 	w->faults = args->values[OTHER] == OTHER_FAULT;
+	w->metered = true;
 	args->meter->start(args->meter);
 	raw_ns = fl_ticks_raw_ns();
 	begin = fl_ticks();

@@ -17,6 +17,7 @@
 
 /* Planted: one op in so many is done twice, which makes all 12.5 % slower. */
 #define PLANTED_EVERY	8u
+#define PIECE		4096u
 
 /* Answers that were not @parent. */
 static uint64_t calls(uint64_t nr, long parent, bool planted)
@@ -40,15 +41,26 @@ static int syscall_run(const struct fl_bench_args *args,
 
 	nr_wrong = calls(args->nr_ops / 8 + 1, parent, args->planted);
 
-	begin = fl_bench_begin(args);
-	nr_wrong += calls(args->nr_ops, parent, args->planted);
-	fl_bench_end(args, begin, args->nr_ops, result);
+	args->meter->start(args->meter);
+	for (uint64_t i = 0, n; i < args->nr_ops; i += n) {
+		n = args->nr_ops - i < PIECE ? args->nr_ops - i : PIECE;
+		begin = fl_bench_piece_begin(args);
+		nr_wrong += calls(n, parent, args->planted);
+		fl_bench_piece_end(args, begin, n, result);
+	}
+	args->meter->stop(args->meter);
 
-	for (uint64_t i = 0; i < args->nr_single; i++) {
-		begin = fl_ticks();
-		nr_wrong += calls(1, parent, args->planted &&
-					     i % PLANTED_EVERY == 0);
-		args->latency->add(args->latency, fl_ticks() - begin);
+	for (uint64_t i = 0, end; i < args->nr_single;) {
+		end = args->nr_single - i < PIECE ? args->nr_single : i + PIECE;
+		begin = fl_bench_piece_begin(args);
+		for (; i < end; i++) {
+			uint64_t one = fl_ticks();
+
+			nr_wrong += calls(1, parent, args->planted &&
+						     i % PLANTED_EVERY == 0);
+			args->latency->add(args->latency, fl_ticks() - one);
+		}
+		fl_bench_piece_end(args, begin, 0, result);
 	}
 	if (!nr_wrong)
 		return 0;

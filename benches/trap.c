@@ -34,6 +34,7 @@ enum { RETURN_SIGRETURN, RETURN_USER };
 
 /* Planted: one op in so many more, which makes all 12.5 % slower. */
 #define PLANTED_EVERY	8u
+#define PIECE_TRAPS	128u
 
 #define WARM_TRAPS	1024u
 #define PAGES_MAX	4096u
@@ -85,6 +86,7 @@ struct traps {
 	struct fl_sites sites;
 	struct fl_fault_range watched;
 	bool watches;
+	bool metered;			/* no warm-up any more */
 	volatile uint64_t nr_handled, nr_user_returns, nr_calls;
 	volatile int error;
 };
@@ -246,29 +248,36 @@ static int run_traps(struct traps *t, uint64_t nr, bool singly, uint64_t *ticks,
 		     char *reason, size_t reason_bytes)
 {
 	struct fl_latency_sink *latency = t->args->latency;
+	struct fl_bench_meter *meter = t->args->meter;
 	const bool protn = t->args->values[LOOP] == LOOP_PROTN;
 	const char *last = NULL;
 	uint64_t begin;
 
 	t->nr_handled = t->nr_user_returns = t->nr_calls = 0;
 	for (uint64_t i = 0; i < nr;) {
-		const uint64_t end = protn && nr - i > t->nr_pages ?
-			i + t->nr_pages : nr;
+		const uint64_t most = protn ? t->nr_pages : PIECE_TRAPS;
+		const uint64_t start = i, end = nr - i > most ? i + most : nr;
+		uint64_t piece;
 
 		if (protn)
 			shuffle(t);
+		if (t->metered)
+			meter->begin(meter);
 		begin = fl_ticks();
 		if (protn)
 			protect(t, t->base, t->bytes, FL_CLOSED);
 		if (!singly)
 			for (; i < end; i++)
 				last = trap_once(t, i);
-		*ticks += fl_ticks() - begin;
+		piece = fl_ticks() - begin;
+		*ticks += piece;
 		for (; i < end; i++) {
 			begin = fl_ticks();
 			last = trap_once(t, i);
 			latency->add(latency, fl_ticks() - begin);
 		}
+		if (t->metered)
+			meter->end(meter, piece, singly ? 0 : end - start);
 	}
 	return nr ? check(t, nr, last, reason, reason_bytes) : 0;
 }
@@ -282,6 +291,7 @@ static int measure(struct traps *t, struct fl_bench_result *result,
 
 	if (err)
 		return err;
+	t->metered = true;
 	args->meter->start(args->meter);
 	err = run_traps(t, args->nr_ops + (args->planted ?
 			args->nr_ops / PLANTED_EVERY : 0), false,

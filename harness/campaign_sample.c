@@ -127,6 +127,10 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 	add_word(w, "%d", c->cpu);
 	if (arm->role == FL_ROLE_PLANTED)
 		add_word(w, "--planted");
+	if (!for_people && c->probe_ns > 0) {
+		add_word(w, "--probe-ns");
+		add_word(w, "%.3f", c->probe_ns);
+	}
 	if (!for_people)
 		add_word(w, "--json");
 }
@@ -442,6 +446,8 @@ static int record(struct fl_campaign *c, const struct fl_campaign_place *at,
 		err = write_line(c, ours, run, v.run ? child->out : NULL);
 	else
 		err = fl_complain(c->why, -ENOMEM, "%s", strerror(ENOMEM));
+	if (!err)
+		fl_campaign_note_probe(c, run);
 	if (!err)
 		fl_campaign_note(c, at, v.status, v.status == FL_SAMPLE_OK &&
 				 fl_sample_has_flags(run), child->wall_s,

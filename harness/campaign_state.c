@@ -184,6 +184,15 @@ static bool find_pair(const struct fl_campaign *c, const char *cell,
 	       c->plan->cells[p->cell].arms[p->arm];
 }
 
+void fl_campaign_note_probe(struct fl_campaign *c, const json_t *line)
+{
+	const json_t *metrics = json_object_get(line, "metrics");
+	const double ns = json_number_value(json_object_get(metrics, "probe_ns"));
+
+	if (ns > 0 && (!(c->probe_ns > 0) || ns < c->probe_ns))
+		c->probe_ns = ns;
+}
+
 bool fl_sample_has_flags(const json_t *line)
 {
 	return json_array_size(json_object_get(line, "flags")) > 0;
@@ -215,6 +224,7 @@ const char *fl_campaign_take_line(void *context, const json_t *line)
 	known = fl_campaign_tally_of(c, at.pair)->blocks[block];
 	if (known & (repeat ? FL_TALLY_REPEATED : FL_TALLY_DONE))
 		return "the sample has a line already";
+	fl_campaign_note_probe(c, line);
 	fl_campaign_note(c, &at, (enum fl_sample_status)s,
 			 s == FL_SAMPLE_OK && fl_sample_has_flags(line),
 			 json_number_value(json_object_get(line, "wall_s")),

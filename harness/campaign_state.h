@@ -78,6 +78,7 @@ struct fl_campaign {
 	uint32_t nr_problems;
 	uint64_t nr_of[FL_SAMPLE_NR_STATUSES];
 	uint64_t nr_flagged, nr_repeated;
+	double probe_ns;		/* least of all samples; 0: none yet */
 	double wall_s, estimate_s;	/* of good samples, together */
 	struct fl_campaign_dir dir;
 	struct fl_child_signals signals;
@@ -104,6 +105,12 @@ uint32_t fl_campaign_padding_bytes(const struct fl_campaign *c,
 const char *fl_sample_status_name(enum fl_sample_status status);
 /* The status called @name, or -1. */
 int fl_sample_status_find(const char *name);
+
+/*
+ * fl_campaign_note_probe: The least probe a line tells is what later samples go by;
+ * they may be disturbed from beginning to end.
+ */
+void fl_campaign_note_probe(struct fl_campaign *c, const json_t *line);
 
 /* Does a line say that the sample was disturbed? */
 bool fl_sample_has_flags(const json_t *line);

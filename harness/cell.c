@@ -14,8 +14,12 @@
 #include "vm/place.h"
 #include "vm/reserve.h"
 
-/* A sample is total time over total operations; batches only bound the log. */
-#define NR_BATCHES		8u
+/*
+ * A sample is total time over total operations of its batches.  The more there are,
+ * the less is lost with one that a neighbour disturbed.
+ */
+#define NR_BATCHES		16u
+#define NR_LATENCY_BATCHES	8u
 
 /* Objects the verify batch reads back; its log takes 40 bytes for each. */
 #define VERIFY_OBJECTS_MAX	((uint64_t)1 << 18)
@@ -50,11 +54,14 @@ static void set(struct run *r, enum fl_metric metric, double value)
 	r->out->value[metric] = value;
 }
 
+static const volatile struct fl_events *events_of(const struct fl_heap *heap)
+{
+	return &heap->events;
+}
+
 static uint64_t heap_events(const struct fl_heap *heap)
 {
-	const volatile struct fl_events *e = &heap->events;
-
-	return e->nr_refills + e->nr_hits;
+	return events_of(heap)->nr_refills + events_of(heap)->nr_hits;
 }
 
 static const struct fl_kernel *find_kernel(const struct run *r,
@@ -202,8 +209,8 @@ static int make_fresh(struct run *r)
 static int run_batch(struct run *r, const struct fl_kernel *k,
 		     uint64_t nr_lifetimes, uint64_t checksum,
 		     struct fl_latency_sink *sink,
-		     struct fl_counters *counters, uint64_t *ticks,
-		     struct fl_batch_result *result)
+		     struct fl_counters *counters, struct fl_counts *counts,
+		     uint64_t *ticks, struct fl_batch_result *result)
 {
 	uint64_t before = heap_events(r->heap), start, implied;
 	struct fl_batch batch;
@@ -217,7 +224,7 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 	err = k->run(&batch, result);
 	*ticks = fl_clock_ticks() - start;
 	if (counters)
-		fl_sample_stop(r->out, counters);
+		fl_counters_stop(counters, counts);
 	err = check(r, fl_mode_name(k->mode), err, result, checksum);
 	if (err)
 		return err;
@@ -237,8 +244,9 @@ static int timed(struct run *r)
 	uint64_t nr_batches = r->w.nr_lifetimes < NR_BATCHES ?
 			      r->w.nr_lifetimes : NR_BATCHES;
 	uint64_t per_batch, ticks, total = 0, allocs = 0, events = 0;
-	uint64_t before, hits, refills;
+	uint64_t hits = 0, refills = 0, nr = 0;
 	struct fl_counters *counters = NULL;
+	struct fl_counts counts;
 	struct fl_batch_result result;
 	double best = INFINITY;
 	int err;
@@ -262,8 +270,8 @@ static int timed(struct run *r)
 
 		err = expect(r, 1, 0, &checksum);
 		for (int i = 0; i < 2 && !err; i++)
-			err = run_batch(r, k, 1, checksum, NULL, NULL, &ticks,
-					&result);
+			err = run_batch(r, k, 1, checksum, NULL, NULL, NULL,
+					&ticks, &result);
 		if (err)
 			return err;
 	}
@@ -271,23 +279,31 @@ static int timed(struct run *r)
 	err = fl_counters_open(&counters, FL_COUNT_THREAD, r->cell->cpu);
 	if (err)
 		return fail(r, "counters: %s", strerror(-err));
-	before = heap_events(r->heap);
-	hits = r->heap->events.nr_hits;
-	refills = r->heap->events.nr_refills;
-	for (uint64_t b = 0; b < nr_batches && !err; b++) {
+	while (nr < nr_batches) {
+		const struct fl_events before = *events_of(r->heap);
 		double ns;
 
 		if (r->cell->fresh)
 			err = make_fresh(r);
 		if (err)
 			break;
+		fl_quiet_begin(&r->out->quiet);
 		err = run_batch(r, k, per_batch, r->checksum, NULL, counters,
-				&ticks, &result);
-		ns = fl_clock_ns(&r->out->clock, ticks) / (double)result.nr_allocs;
+				&counts, &ticks, &result);
+		if (err)
+			break;
+		ns = fl_clock_ns(&r->out->clock, ticks);
+		if (!fl_quiet_end(&r->out->quiet, ns))
+			continue;
+		nr++;
+		fl_sample_count(r->out, &counts);
+		ns /= (double)result.nr_allocs;
 		best = ns < best ? ns : best;
 		total += ticks;
 		allocs += result.nr_allocs;
 		events += result.nr_events;
+		hits += events_of(r->heap)->nr_hits - before.nr_hits;
+		refills += events_of(r->heap)->nr_refills - before.nr_refills;
 	}
 	fl_counters_close(counters);
 	if (err)
@@ -304,13 +320,11 @@ static int timed(struct run *r)
 	set(r, FL_METRIC_nr_batches, (double)nr_batches);
 	set(r, FL_METRIC_nr_lifetimes, (double)(nr_batches * per_batch));
 	set(r, FL_METRIC_lifetime_bytes, (double)r->w.lifetime_bytes);
-	set(r, FL_METRIC_events, (double)(heap_events(r->heap) - before));
+	set(r, FL_METRIC_events, (double)(hits + refills));
 	/* run_batch compared each batch; a difference does not get here. */
-	set(r, FL_METRIC_events_implied,
-	    (double)(heap_events(r->heap) - before));
-	set(r, FL_METRIC_hits, (double)(r->heap->events.nr_hits - hits));
-	set(r, FL_METRIC_refills,
-	    (double)(r->heap->events.nr_refills - refills));
+	set(r, FL_METRIC_events_implied, (double)(hits + refills));
+	set(r, FL_METRIC_hits, (double)hits);
+	set(r, FL_METRIC_refills, (double)refills);
 	return 0;
 }
 
@@ -336,12 +350,14 @@ static void measure_floor(struct run *r)
 		set(r, FL_METRIC_floor_ns, best);
 }
 
-/* Slow paths one by one, in a batch of their own. */
+/* Slow paths one by one, in batches of their own. */
 static int latency(struct run *r)
 {
 	const struct fl_kernel *k = find_kernel(r, r->s, FL_LATENCY);
 	uint64_t wanted = r->cell->latency_events, lifetimes = 1, ticks;
+	uint64_t per_batch;
 	struct fl_batch_result result;
+	struct fl_hist *batch;
 	struct fl_hist_sink sink;
 	uint64_t most = LATENCY_ALLOCS_MAX / r->w.nr_objects, checksum;
 	double events = r->out->value[FL_METRIC_events] /
@@ -354,18 +370,30 @@ static int latency(struct run *r)
 		lifetimes = (uint64_t)ceil((double)wanted / events);
 	lifetimes = lifetimes > most ? most : lifetimes;
 	lifetimes = lifetimes ? lifetimes : 1;
-	fl_hist_sink_init(&sink, r->out->slow, r->out->clock.ns_per_tick);
-	err = expect(r, r->cell->fresh ? 1 : lifetimes, 0, &checksum);
-	if (!r->cell->fresh)
-		return err ? err : run_batch(r, k, lifetimes, checksum,
-					     &sink.base, NULL, &ticks,
-					     &result);
-	while (!err && lifetimes--) {
-		err = make_fresh(r);
-		if (!err)
-			err = run_batch(r, k, 1, checksum, &sink.base, NULL,
-					&ticks, &result);
+	per_batch = r->cell->fresh ? 1 :
+		    (lifetimes + NR_LATENCY_BATCHES - 1) / NR_LATENCY_BATCHES;
+	batch = malloc(sizeof(*batch));
+	if (!batch)
+		return fail(r, "%s", strerror(ENOMEM));
+	fl_hist_reset(batch);
+	fl_hist_sink_init(&sink, batch, r->out->clock.ns_per_tick);
+	err = expect(r, per_batch, 0, &checksum);
+	for (uint64_t done = 0; !err && done < lifetimes;) {
+		if (r->cell->fresh)
+			err = make_fresh(r);
+		if (err)
+			break;
+		fl_quiet_begin(&r->out->quiet);
+		err = run_batch(r, k, per_batch, checksum, &sink.base, NULL,
+				NULL, &ticks, &result);
+		if (!err && fl_quiet_end(&r->out->quiet,
+					 fl_clock_ns(&r->out->clock, ticks))) {
+			fl_hist_merge(r->out->slow, batch);
+			done += per_batch;
+		}
+		fl_hist_reset(batch);
 	}
+	free(batch);
 	return err;
 }
 
@@ -613,6 +641,7 @@ static void run(struct run *r)
 		if (!err) {
 			measure_floor(r);
 			fl_sample_slow(r->out, r->cell->latency_events);
+			fl_sample_quiet(r->out);
 		}
 	}
 	if (!err)
@@ -625,7 +654,7 @@ int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 	struct run r = { .cell = cell, .s = cell->module->strategy,
 			 .out = sample };
 	uint64_t start;
-	int err = fl_sample_begin(sample, cell->cpu, why);
+	int err = fl_sample_begin(sample, cell->cpu, cell->probe_ns, why);
 
 	if (err)
 		return err;

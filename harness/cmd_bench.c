@@ -15,7 +15,7 @@
 
 enum {
 	KEY_MODULE = 256, KEY_OPS, KEY_SINGLE, KEY_SEED, KEY_PLANTED, KEY_CPU,
-	KEY_JSON,
+	KEY_PROBE, KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -26,6 +26,7 @@ static const struct argp_option options[] = {
 	{ "planted", KEY_PLANTED, NULL, 0, "add a known slowdown", 1 },
 	{ "module", KEY_MODULE, "FILE", 0, "load the bench from this file", 2 },
 	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 2 },
+	{ "probe-ns", KEY_PROBE, "NS", 0, "what the probe for a neighbour on our core takes while there is none (the least seen)", 2 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON line, as results/SCHEMA.md says; without a name, the list", 2 },
 	{ 0 },
 };
@@ -73,6 +74,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_CPU:
 		a->spec.cpu = (int)number("cpu", arg, 0, INT32_MAX, state);
+		break;
+	case KEY_PROBE:
+		a->spec.probe_ns = fl_parse_probe_ns(arg);
+		if (!(a->spec.probe_ns > 0))
+			argp_error(state, FL_PROBE_NS_REMEDY, arg);
 		break;
 	case KEY_JSON:
 		a->json = true;

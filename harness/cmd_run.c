@@ -13,7 +13,7 @@
 enum {
 	KEY_MODULE = 256, KEY_KERNEL, KEY_SIZE, KEY_RESIDENCE, KEY_BLOCK,
 	KEY_LIFETIME, KEY_OPS, KEY_SEED, KEY_TRACE, KEY_PLANTED, KEY_FRESH,
-	KEY_ACCOUNT, KEY_LATENCY, KEY_CPU, KEY_JSON,
+	KEY_ACCOUNT, KEY_LATENCY, KEY_CPU, KEY_PROBE, KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -32,6 +32,7 @@ static const struct argp_option options[] = {
 	{ "account", KEY_ACCOUNT, NULL, 0, "count resident pages along the way, instead of timing", 3 },
 	{ "planted", KEY_PLANTED, NULL, 0, "add a known slowdown to every allocation (fill, 16 bytes)", 3 },
 	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 4 },
+	{ "probe-ns", KEY_PROBE, "NS", 0, "what the probe for a neighbour on our core takes while there is none (the least seen)", 4 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON line, as results/SCHEMA.md says", 4 },
 	{ 0 },
 };
@@ -120,6 +121,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_CPU:
 		n = number("cpu", arg, state);
 		a->cell.cpu = n > INT32_MAX ? INT32_MAX : (int)n;
+		break;
+	case KEY_PROBE:
+		a->cell.probe_ns = fl_parse_probe_ns(arg);
+		if (!(a->cell.probe_ns > 0))
+			argp_error(state, FL_PROBE_NS_REMEDY, arg);
 		break;
 	case KEY_JSON:
 		a->json = true;

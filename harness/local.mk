@@ -97,6 +97,8 @@ libharness_a_SOURCES = \
 	%D%/plan_read.h \
 	%D%/progress.c \
 	%D%/progress.h \
+	%D%/quiet.c \
+	%D%/quiet.h \
 	%D%/sample.c \
 	%D%/sample.h \
 	%D%/table.c \

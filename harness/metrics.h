@@ -16,7 +16,7 @@
 enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 
 #define FL_METRICS(X)							\
-	X(op_ns, "ns", FL_OF_BENCH, "time per op of a bench: the whole of the timed stretch over its ops") \
+	X(op_ns, "ns", FL_OF_BENCH, "time per op of a bench: the pieces of the timed stretch that were kept, over their ops") \
 	X(nr_ops, "1", FL_OF_BENCH, "ops in the timed stretch") \
 	X(alloc_ns, "ns", FL_OF_CELL, "time per allocation: all of the timed batches, slow paths and resets included, over their allocations") \
 	X(alloc_best_ns, "ns", FL_OF_CELL, "the same of the fastest batch: a floor, not a headline") \
@@ -47,6 +47,9 @@ enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 	X(lazy_free_bytes, "bytes", FL_OF_CELL, "resident, but free for the kernel to take (LazyFree)") \
 	X(harness_bytes, "bytes", FL_OF_CELL, "resident memory of the process that is neither the strategy's nor the compiled trace") \
 	X(trace_lines_per_s, "1/s", FL_OF_CELL, "lines of the trace read, validated and compiled per second") \
+	X(probe_ns, "ns", FL_OF_BOTH, "the shortest probe for a neighbour on our core that this machine is known to have had") \
+	X(nr_dropped, "1", FL_OF_BOTH, "batches, or pieces of a bench, that were thrown away because a neighbour was at work before or after") \
+	X(nr_disturbed, "1", FL_OF_BOTH, "batches, or pieces, that were kept although there was one: he would not rest") \
 	X(clock_step_ns, "ns", FL_OF_BOTH, "smallest step of the clock") \
 	X(clock_pair_ns, "ns", FL_OF_BOTH, "two clock readings back to back, median")
 

@@ -12,6 +12,9 @@
 /* Time the hypervisor may take from a sample before it is flagged, ms. */
 #define STEAL_FLAG_MS		10u
 
+/* A sample may wait so long for a neighbour to rest, and do work in vain. */
+#define PATIENCE_NS		250e6
+
 const char *fl_status_name(enum fl_status status)
 {
 	static const char *const names[] = {
@@ -29,7 +32,8 @@ int fl_sample_exit(const struct fl_sample *sample)
 						  FL_EXIT_FAILED;
 }
 
-int fl_sample_begin(struct fl_sample *sample, int cpu, struct fl_complaint *why)
+int fl_sample_begin(struct fl_sample *sample, int cpu, double probe_ns,
+		    struct fl_complaint *why)
 {
 	int err;
 
@@ -46,6 +50,7 @@ int fl_sample_begin(struct fl_sample *sample, int cpu, struct fl_complaint *why)
 	err = fl_clock_init(&sample->clock);
 	if (err)
 		return fl_complain(why, err, "clock: %s", strerror(-err));
+	fl_quiet_init(&sample->quiet, &sample->clock, probe_ns, PATIENCE_NS);
 	sample->value[FL_METRIC_clock_step_ns] = sample->clock.step_ns;
 	sample->value[FL_METRIC_clock_pair_ns] = sample->clock.pair_p50_ns;
 	sample->slow = malloc(sizeof(*sample->slow));
@@ -97,19 +102,27 @@ int fl_sample_refuse(struct fl_sample *sample, const char *format, ...)
 	return -ECANCELED;
 }
 
-void fl_sample_stop(struct fl_sample *sample, struct fl_counters *counters)
+void fl_sample_count(struct fl_sample *sample, const struct fl_counts *more)
 {
-	struct fl_counts now;
-
-	fl_counters_stop(counters, &now);
 	for (int c = 0; c < FL_NR_COUNTERS; c++) {
-		if (sample->counted)
-			now.count[c].value += sample->counts.count[c].value;
+		struct fl_count *sum = &sample->counts.count[c];
+		const uint64_t before = sample->counted ? sum->value : 0;
+
 		/* Unavailable once is unavailable. */
-		if (!sample->counted || sample->counts.count[c].have)
-			sample->counts.count[c] = now.count[c];
+		if (sample->counted && !sum->have)
+			continue;
+		*sum = more->count[c];
+		sum->value += before;
 	}
 	sample->counted = true;
+}
+
+void fl_sample_quiet(struct fl_sample *sample)
+{
+	sample->value[FL_METRIC_probe_ns] = sample->quiet.least_ns;
+	sample->value[FL_METRIC_nr_dropped] = (double)sample->quiet.nr_dropped;
+	sample->value[FL_METRIC_nr_disturbed] =
+		(double)sample->quiet.nr_disturbed;
 }
 
 void fl_sample_slow(struct fl_sample *sample, bool wanted)
@@ -223,6 +236,8 @@ static json_t *flags_json(const struct fl_sample *sample)
 		json_array_append_new(flags, json_string("migrated"));
 	if (steal->have && steal->value >= STEAL_FLAG_MS)
 		json_array_append_new(flags, json_string("steal"));
+	if (sample->quiet.nr_disturbed)
+		json_array_append_new(flags, json_string("disturbed"));
 	return flags;
 }
 

@@ -21,6 +21,7 @@
 #include "harness/counters.h"
 #include "harness/hist.h"
 #include "harness/metrics.h"
+#include "harness/quiet.h"
 #include "harness/tunables.h"
 
 enum fl_status { FL_OK, FL_FAILED, FL_UNSUPPORTED };
@@ -32,6 +33,7 @@ struct fl_sample {
 	const char *lacks[FL_NR_METRICS];	/* why a NaN is one */
 	struct fl_hist *slow;
 	struct fl_clock clock;
+	struct fl_quiet quiet;
 	struct fl_counts counts;	/* sums over what was metered */
 	bool counted;			/* was anything? */
 	json_t *json;			/* the line of results/SCHEMA.md, when
@@ -39,11 +41,14 @@ struct fl_sample {
 };
 
 /*
- * fl_sample_begin: Pin the thread to @cpu, calibrate the clock, and have nothing
- * yet.  Returns 0, or -errno with a complaint.  End with fl_sample_end, either way.
+ * fl_sample_begin: Pin the thread to @cpu, calibrate the clock, probe for
+ * neighbours, and have nothing yet.
+ * @probe_ns: as fl_quiet_init's @known_ns.
+ * Returns 0, or -errno with a complaint.  End with fl_sample_end, either way.
  * Cost: 25 ms.
  */
-int fl_sample_begin(struct fl_sample *sample, int cpu, struct fl_complaint *why);
+int fl_sample_begin(struct fl_sample *sample, int cpu, double probe_ns,
+		    struct fl_complaint *why);
 void fl_sample_end(struct fl_sample *sample);
 
 /*
@@ -55,8 +60,11 @@ int fl_sample_fail(struct fl_sample *sample, const char *format, ...)
 int fl_sample_refuse(struct fl_sample *sample, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* fl_sample_stop: fl_counters_stop, and add to what was counted before. */
-void fl_sample_stop(struct fl_sample *sample, struct fl_counters *counters);
+/* fl_sample_count: Add to what was counted before. */
+void fl_sample_count(struct fl_sample *sample, const struct fl_counts *more);
+
+/* fl_sample_quiet: Set the metrics that tell of neighbours. */
+void fl_sample_quiet(struct fl_sample *sample);
 
 /*
  * fl_sample_slow: Set the slow_ metrics from the histogram.  A percentile is

@@ -57,6 +57,7 @@ unit_tests = \
 	%D%/unit/test_place \
 	%D%/unit/test_plan \
 	%D%/unit/test_plot \
+	%D%/unit/test_quiet \
 	%D%/unit/test_reserve \
 	%D%/unit/test_results \
 	%D%/unit/test_rseq \

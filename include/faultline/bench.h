@@ -20,6 +20,11 @@
  * Meter: what the kernel counts (faults, switches, cycles of the calling thread)
  * is told for the stretch alone, so run() says where it begins and ends; a sample
  * without that fails.  fl_bench_begin() and fl_bench_end() do so and read the clock.
+ *
+ * Pieces: a neighbour on the other hardware thread of a core takes half of it, for
+ * milliseconds at a time, and others may be given our CPU.  A stretch that is timed in pieces of some hundred
+ * microseconds (fl_bench_piece_begin and _end) loses those pieces, instead of all
+ * of its precision; so do ops that are timed one by one inside pieces.
  */
 #ifndef FL_BENCH_H
 #define FL_BENCH_H
@@ -34,7 +39,7 @@
 #define FL_BENCH_MAGIC		0x46b1e002u
 
 /* Raised whenever a struct or the meaning of a hook in this header changes. */
-#define FL_BENCH_ABI_VERSION	1u
+#define FL_BENCH_ABI_VERSION	2u
 
 /* Most metrics a bench may declare. */
 #define FL_BENCH_METRICS_MAX	16u
@@ -48,6 +53,14 @@
 struct fl_bench_meter {
 	void (*start)(struct fl_bench_meter *meter);
 	void (*stop)(struct fl_bench_meter *meter);
+	/*
+	 * A piece begins, when there is no neighbour or he will not rest; it has
+	 * ended, after @nr_ops of the stretch (0: those timed one by one).  Of
+	 * planted work, pieces may count more ops than the stretch does.
+	 */
+	void (*begin)(struct fl_bench_meter *meter);
+	void (*end)(struct fl_bench_meter *meter, uint64_t ticks,
+		    uint64_t nr_ops);
 };
 
 struct fl_bench_args {
@@ -78,19 +91,44 @@ struct fl_bench_result {
 						   before run): not available */
 };
 
-/* fl_bench_begin: The stretch begins; returns the clock for fl_bench_end. */
+/*
+ * fl_bench_piece_begin: A piece begins; returns the clock for fl_bench_piece_end.
+ * Cost: 2 us, or what it takes until there is no neighbour.
+ */
+static inline uint64_t fl_bench_piece_begin(const struct fl_bench_args *args)
+{
+	args->meter->begin(args->meter);
+	return fl_ticks();
+}
+
+/*
+ * fl_bench_piece_end: It ended after @nr_ops; both are added to @result.  With
+ * @nr_ops 0 it was about ops timed one by one, and nothing is added.
+ * Cost: 2 us.
+ */
+static inline void fl_bench_piece_end(const struct fl_bench_args *args,
+				      uint64_t begin, uint64_t nr_ops,
+				      struct fl_bench_result *result)
+{
+	const uint64_t ticks = fl_ticks() - begin;
+
+	args->meter->end(args->meter, ticks, nr_ops);
+	result->ticks += nr_ops ? ticks : 0;
+	result->nr_ops += nr_ops;
+}
+
+/* fl_bench_begin: A stretch of one piece; returns the clock for fl_bench_end. */
 static inline uint64_t fl_bench_begin(const struct fl_bench_args *args)
 {
 	args->meter->start(args->meter);
-	return fl_ticks();
+	return fl_bench_piece_begin(args);
 }
 
 /* fl_bench_end: It ended after @nr_ops; both are added to @result. */
 static inline void fl_bench_end(const struct fl_bench_args *args, uint64_t begin,
 				uint64_t nr_ops, struct fl_bench_result *result)
 {
-	result->ticks += fl_ticks() - begin;
-	result->nr_ops += nr_ops;
+	fl_bench_piece_end(args, begin, nr_ops, result);
 	args->meter->stop(args->meter);
 }
 

@@ -12,7 +12,7 @@
 enum { ROUNDS, ROOM, KIND, ACT };
 
 enum {
-	SOUND, FAIL, MUTE, REFUSE, FEWER, UNMETERED, UNSTOPPED, UNTIMED, CRASH,
+	SOUND, FAIL, MUTE, REFUSE, FEWER, UNMETERED, UNSTOPPED, UNTIMED, CRASH, NESTED,
 };
 
 static const char *const kinds[] = { "even", "odd", NULL };
@@ -21,6 +21,7 @@ static const char *const acts[] = {
 	[SOUND] = "sound", [FAIL] = "fail", [MUTE] = "mute",
 	[REFUSE] = "refuse", [FEWER] = "fewer", [UNMETERED] = "unmetered",
 	[UNSTOPPED] = "unstopped", [UNTIMED] = "untimed", [CRASH] = "crash",
+	[NESTED] = "nested",
 	NULL,
 };
 
@@ -85,6 +86,8 @@ static int spin_run(const struct fl_bench_args *args,
 		begin = fl_ticks();
 	else
 		begin = fl_bench_begin(args);
+	if (act == NESTED)
+		fl_bench_piece_begin(args);
 	if (act == FEWER)
 		nr /= 2;
 	for (uint64_t i = 0; i < nr; i++)

@@ -23,6 +23,7 @@
 extern const struct fl_bench faultline_bench;
 
 static char reason[256];
+static uint64_t nr_metered;
 
 /* Which the bench had installed. */
 static struct sigaction below;
@@ -48,9 +49,22 @@ static void stop(struct fl_bench_meter *meter)
 		sigaction(SIGSEGV, &below, NULL);
 }
 
+/* Pieces, which are all quiet here. */
+static void begin(struct fl_bench_meter *meter)
+{
+	(void)meter;
+}
+
+static void end(struct fl_bench_meter *meter, uint64_t ticks, uint64_t nr_ops)
+{
+	(void)meter;
+	nr_metered += nr_ops;
+	assert_true(ticks > 0);
+}
+
 static int run(const char *loop, bool user_return, uint64_t *nr_ops)
 {
-	struct fl_bench_meter meter = { start, stop };
+	struct fl_bench_meter meter = { start, stop, begin, end };
 	const struct fl_bench *b = &faultline_bench;
 	struct fl_bench_result result = { 0 };
 	uint64_t values[8] = { 0 };
@@ -70,8 +84,11 @@ static int run(const char *loop, bool user_return, uint64_t *nr_ops)
 				values[i] = k;
 	}
 	*reason = '\0';
+	nr_metered = 0;
 	err = b->run(&args, &result, reason, sizeof(reason));
 	*nr_ops = result.nr_ops;
+	if (!err)
+		assert_int_equal(nr_metered, args.nr_ops);
 	return err;
 }
 
