@@ -246,8 +246,9 @@ static void print_json(const struct suite *s, const struct configuration *c,
 		fl_tunable_format(t, c->values[i], value, sizeof(value));
 		json_object_set_new(settings, t->name, json_string(value));
 	}
-	line = json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I}",
+	line = json_pack("{s:s, s:s?, s:o, s:s, s:s, s:s, s:I, s:I, s:I}",
 			 "strategy", strategy ? strategy->name : c->label,
+			 "compiler", strategy ? strategy->compiler : NULL,
 			 "settings", settings, "check", check,
 			 "result", result, "reason", r->text,
 			 "wall_ns", (json_int_t)r->wall_ns,
@@ -419,7 +420,7 @@ static struct configuration *new_configuration(struct suite *s)
 }
 
 static int add_configuration(struct suite *s, struct fl_module *m,
-			     const uint64_t *values)
+			     const char *name, const uint64_t *values)
 {
 	const struct fl_strategy *strategy = m->strategy;
 	struct configuration *c = new_configuration(s);
@@ -429,8 +430,7 @@ static int add_configuration(struct suite *s, struct fl_module *m,
 		return -ENOMEM;
 	c->module = m;
 	memcpy(c->values, values, sizeof(c->values));
-	used = (size_t)snprintf(c->label, sizeof(c->label), "%s",
-				strategy->name);
+	used = (size_t)snprintf(c->label, sizeof(c->label), "%s", name);
 	for (size_t i = 0; i < strategy->nr_tunables; i++) {
 		const struct fl_tunable *t = &strategy->tunables[i];
 		char value[64];
@@ -459,9 +459,12 @@ static int add_broken(struct suite *s, const char *path,
 	return c ? 0 : -ENOMEM;
 }
 
-/* The defaults, and each choice that is not one; or what the user set. */
+/*
+ * The defaults, and each choice that is not one; or what the user set.
+ * @name: as the user called it.
+ */
 static int add_configurations(struct suite *s, struct fl_module *m,
-			      struct fl_complaint *why)
+			      const char *name, struct fl_complaint *why)
 {
 	const struct fl_strategy *strategy = m->strategy;
 	uint64_t values[FL_TUNABLES_MAX] = { 0 };
@@ -471,7 +474,7 @@ static int add_configurations(struct suite *s, struct fl_module *m,
 	err = fl_tunables_set(&m->tunables, s->a->settings, values, why);
 	if (err)
 		return err;
-	err = add_configuration(s, m, values);
+	err = add_configuration(s, m, name, values);
 	if (err)
 		return err;
 	for (size_t i = 0; !s->a->settings && i < strategy->nr_tunables; i++) {
@@ -483,7 +486,7 @@ static int add_configurations(struct suite *s, struct fl_module *m,
 			if (k == t->def)
 				continue;
 			values[i] = k;
-			err = add_configuration(s, m, values);
+			err = add_configuration(s, m, name, values);
 			if (err)
 				return err;
 		}
@@ -501,7 +504,7 @@ static int add_file(struct suite *s, const char *path, struct fl_complaint *why)
 		return add_broken(s, path, why);
 	if (!err) {
 		s->nr_modules++;
-		err = add_configurations(s, m, why);
+		err = add_configurations(s, m, m->strategy->name, why);
 	}
 	return err;
 }
@@ -543,7 +546,7 @@ static int add_named(struct suite *s, struct fl_complaint *why)
 		err = fl_module_named(FL_MODULE_STRATEGY, name, m, why);
 		if (!err) {
 			s->nr_modules++;
-			err = add_configurations(s, m, why);
+			err = add_configurations(s, m, name, why);
 		}
 	}
 	return err;
