@@ -87,7 +87,7 @@ fl_it_is
 	AS_IF([test $have_clang = no], [
 		AS_CASE([$with_clang], [no|auto], [],
 			[AC_MSG_ERROR([--with-clang=$with_clang: it cannot build strategies.
-Either name a clang that works (on Debian: apt-get install clang), or configure --without-clang.])])
+Either name a clang that works (on Debian: apt-get install clang-19), or configure --without-clang.])])
 	])
 	AC_SUBST([CLANG])
 	AM_CONDITIONAL([HAVE_CLANG], [test $have_clang = yes])

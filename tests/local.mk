@@ -20,6 +20,7 @@ AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_top_srcdir)'; export srcdir; \
 	builddir='$(abs_top_builddir)'; export builddir; \
 	CC='$(CC)'; export CC; \
+	CLANG='$(CLANG)'; export CLANG; \
 	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
 	FAULTLINE_BENCHES='$(abs_top_builddir)/benches/.libs'; export FAULTLINE_BENCHES; \
 	FAULTLINE_DATA='$(abs_top_srcdir)'; export FAULTLINE_DATA; \
@@ -147,6 +148,7 @@ script_tests = \
 	%D%/codegen/levels.test \
 	%D%/codegen/thunk.test \
 	%D%/conformance/broken.test \
+	%D%/conformance/clang.test \
 	%D%/conformance/cli.test \
 	%D%/conformance/levels.test \
 	%D%/conformance/modules.test \

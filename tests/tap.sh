@@ -13,7 +13,8 @@
 # FAULTLINE (the command), FAULTLINE_MODULES (the folder of the strategies),
 # FAULTLINE_BENCHES (the folder of the benches),
 # FAULTLINE_DATA (the folder that holds plots/ and experiments/),
-# TEST_MODULES (the folder of modules that only tests load) and CC.
+# TEST_MODULES (the folder of modules that only tests load), CC, and CLANG (the
+# second compiler, or empty).
 #
 #	plan 3                      how many results will follow
 #	skip_all "no gnuplot"       instead of plan: nothing can be tested
