@@ -111,6 +111,13 @@ struct fl_shadow *fl_shadow_new(struct fl_trial *t, struct fl_heap *heap);
 char *fl_shadow_alloc(struct fl_shadow *shadow, struct fl_region *region,
 		      uint32_t owner, uint64_t bytes, uint64_t align);
 
+/*
+ * fl_shadow_adopt: The same for an object that was made by other means and now lies
+ * at @p.
+ */
+void fl_shadow_adopt(struct fl_shadow *shadow, const struct fl_region *region,
+		     uint32_t owner, char *p, uint64_t bytes, uint64_t align);
+
 /* fl_shadow_verify: Are the owner's objects, or all, as they were filled? */
 void fl_shadow_verify(struct fl_shadow *shadow, uint32_t owner);
 void fl_shadow_verify_all(struct fl_shadow *shadow);
@@ -188,6 +195,8 @@ void fl_try_trim(struct fl_trial *t);
 void fl_try_trim_idle(struct fl_trial *t);
 void fl_try_two_heaps(struct fl_trial *t);
 void fl_try_two_threads(struct fl_trial *t);
+
+void fl_try_builder(struct fl_trial *t);	/* conform_chunk.c */
 
 void fl_try_exhaustion(struct fl_trial *t);	/* conform_fault.c */
 void fl_try_exhausted_kernels(struct fl_trial *t);

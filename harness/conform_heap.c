@@ -105,6 +105,8 @@ void fl_try_table(struct fl_trial *t)
 	if (s->answer > FL_ANSWER_REDIRECT)
 		fl_trial_fail(t, "answer %d is none of enum fl_answer",
 			      (int)s->answer);
+	if (!s->chunk_take != !s->chunk_grow || !s->chunk_take != !s->chunk_give)
+		fl_trial_fail(t, "chunk_take, chunk_grow and chunk_give go together: all three or none");
 	for (size_t i = 0; i < s->nr_tunables; i++)
 		try_tunable(t, i);
 	for (size_t i = 0; i < s->nr_kernels; i++)

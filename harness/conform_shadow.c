@@ -177,49 +177,85 @@ static void verify(struct fl_shadow *s, const struct object *o)
 	}
 }
 
-char *fl_shadow_alloc(struct fl_shadow *s, struct fl_region *region,
-		      uint32_t owner, uint64_t bytes, uint64_t align)
+static struct object *new_object(struct fl_shadow *s, uint32_t owner,
+				 uint64_t bytes, uint64_t align)
 {
-	struct fl_trial *t = s->t;
-	struct object *o = fl_trial_alloc(t, 1, sizeof(*o));
-	struct object **found;
-	char what[128];
-	char *p;
+	struct object *o = fl_trial_alloc(s->t, 1, sizeof(*o));
 
 	*o = (struct object){
 		.word = fl_random(&s->words), .serial = s->nr_objects++,
 		.bytes = bytes, .align = align, .owner = owner,
 	};
+	return o;
+}
+
+/* It was put at @p. */
+static void check_place(struct fl_shadow *s, struct object *o,
+			const struct fl_region *region, char *p)
+{
+	struct fl_trial *t = s->t;
+	char what[128];
+
 	describe(o, what, sizeof(what));
-	fl_trial_doing(t, "allocating %s", what);
-	p = t->s->object_new(region, bytes, align, o->word);
 	o->base = (uintptr_t)p;
-	o->end = o->base + fl_object_bytes(bytes);
+	o->end = o->base + fl_object_bytes(o->bytes);
 	if (!p)
 		fl_trial_fail(t, "%s is NULL", what);
 	if (region->error)
 		fl_trial_fail(t, "%s set error %d (%s), and there is no limit",
 			      what, region->error, strerror(-region->error));
-	if (o->base & (align - 1))
+	if (o->base & (o->align - 1))
 		fl_trial_fail(t, "%s is aligned to %zu", what,
 			      (size_t)(o->base & -o->base));
 	if (!declared(s, o))
 		fl_trial_fail(t, "%s lies in no range that is declared for objects",
 			      what);
-	if (read_word(o, 0) != o->word)
-		fl_trial_fail(t, "the first word of %s was not stored", what);
-	found = tsearch(o, &s->tree, compare_objects);
+}
+
+/* Among the living, where it overlaps nobody; and fill it. */
+static void enter(struct fl_shadow *s, struct object *o)
+{
+	struct object **found = tsearch(o, &s->tree, compare_objects);
+	const uint32_t owner = o->owner;
+	char what[128];
+
 	if (!found)
-		fl_trial_fail(t, "the suite itself is short of memory");
+		fl_trial_fail(s->t, "the suite itself is short of memory");
 	if (*found != o)
 		complain_overlap(s, o, *found);
-	fl_trial_doing(t, "filling %s", what);
+	describe(o, what, sizeof(what));
+	fl_trial_doing(s->t, "filling %s", what);
 	fill(o);
 	if (owner >= s->nr_owners)
 		grow_owners(s, owner);
 	o->next = s->owners[owner];
 	s->owners[owner] = o;
+}
+
+char *fl_shadow_alloc(struct fl_shadow *s, struct fl_region *region,
+		      uint32_t owner, uint64_t bytes, uint64_t align)
+{
+	struct object *o = new_object(s, owner, bytes, align);
+	char what[128];
+	char *p;
+
+	describe(o, what, sizeof(what));
+	fl_trial_doing(s->t, "allocating %s", what);
+	p = s->t->s->object_new(region, bytes, align, o->word);
+	check_place(s, o, region, p);
+	if (read_word(o, 0) != o->word)
+		fl_trial_fail(s->t, "the first word of %s was not stored", what);
+	enter(s, o);
 	return p;
+}
+
+void fl_shadow_adopt(struct fl_shadow *s, const struct fl_region *region,
+		     uint32_t owner, char *p, uint64_t bytes, uint64_t align)
+{
+	struct object *o = new_object(s, owner, bytes, align);
+
+	check_place(s, o, region, p);
+	enter(s, o);
 }
 
 void fl_shadow_verify(struct fl_shadow *s, uint32_t owner)

@@ -47,6 +47,7 @@ libharness_a_SOURCES = \
 	%D%/conform.c \
 	%D%/conform.h \
 	%D%/conform_check.h \
+	%D%/conform_chunk.c \
 	%D%/conform_fault.c \
 	%D%/conform_guard.c \
 	%D%/conform_heap.c \

@@ -4,6 +4,7 @@
 faultlineincludedir = $(includedir)/faultline-1/faultline
 faultlineinclude_HEADERS = \
 	%D%/faultline/bench.h \
+	%D%/faultline/builder.h \
 	%D%/faultline/compat.h \
 	%D%/faultline/cursor.h \
 	%D%/faultline/kernel.h \

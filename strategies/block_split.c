@@ -9,6 +9,7 @@
 
 #include "faultline/strategy.h"
 #include "vm/blocks.h"
+#include "vm/loans.h"
 
 enum { BLOCK };
 
@@ -103,6 +104,23 @@ static void strategy_region_destroy(struct fl_region *pub)
 	fl_record_give(region->heap, region);
 }
 
+static int block_split_chunk_take(struct fl_region *pub, uint64_t bytes,
+			size_t align, struct fl_chunk *chunk)
+{
+	struct region *region = (struct region *)pub;
+
+	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+static void block_split_chunk_give(struct fl_region *pub,
+			const struct fl_chunk *chunk, uint64_t used)
+{
+	struct region *region = (struct region *)pub;
+
+	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
+}
+
 #include "faultline/module.h"
 
 static int block_split_open(const struct fl_open_args *args,
@@ -140,4 +158,8 @@ FL_STRATEGY(
 	.geometry = block_split_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
+	.chunk_take = block_split_chunk_take,
+	.chunk_grow = fl_loan_grow_down,
+	.chunk_give = block_split_chunk_give,
+	.chunk_rest_serves = true,
 );

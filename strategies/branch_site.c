@@ -21,6 +21,7 @@
 #include "faultline/slowpath.h"
 #include "faultline/strategy.h"
 #include "vm/chains.h"
+#include "vm/loans.h"
 
 enum { BLOCK };
 
@@ -118,6 +119,23 @@ static void strategy_region_reset(struct fl_region *region)
 
 #define strategy_region_destroy	fl_chains_region_destroy
 
+static int branch_site_chunk_take(struct fl_region *pub, uint64_t bytes,
+			size_t align, struct fl_chunk *chunk)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+static void branch_site_chunk_give(struct fl_region *pub,
+			const struct fl_chunk *chunk, uint64_t used)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
+}
+
 #include "faultline/module.h"
 
 static int branch_site_probe(const uint64_t *values, char *reason,
@@ -153,4 +171,8 @@ FL_STRATEGY(
 	.geometry = fl_chains_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
+	.chunk_take = branch_site_chunk_take,
+	.chunk_grow = fl_loan_grow_down,
+	.chunk_give = branch_site_chunk_give,
+	.chunk_rest_serves = true,
 );

@@ -15,6 +15,7 @@
 
 #include "faultline/strategy.h"
 #include "vm/blocks.h"
+#include "vm/loans.h"
 
 enum { BLOCK };
 
@@ -120,6 +121,23 @@ static void strategy_region_destroy(struct fl_region *pub)
 	fl_record_give(region->heap, region);
 }
 
+static int bump_down_chunk_take(struct fl_region *pub, uint64_t bytes,
+			size_t align, struct fl_chunk *chunk)
+{
+	struct region *region = (struct region *)pub;
+
+	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+static void bump_down_chunk_give(struct fl_region *pub,
+			const struct fl_chunk *chunk, uint64_t used)
+{
+	struct region *region = (struct region *)pub;
+
+	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
+}
+
 #include "faultline/module.h"
 
 static int bump_down_open(const struct fl_open_args *args, struct fl_heap **heap)
@@ -156,4 +174,8 @@ FL_STRATEGY(
 	.geometry = bump_down_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
+	.chunk_take = bump_down_chunk_take,
+	.chunk_grow = fl_loan_grow_down,
+	.chunk_give = bump_down_chunk_give,
+	.chunk_rest_serves = true,
 );

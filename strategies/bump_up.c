@@ -9,6 +9,7 @@
 
 #include "faultline/strategy.h"
 #include "vm/blocks.h"
+#include "vm/loans.h"
 
 enum { BLOCK };
 
@@ -112,6 +113,23 @@ static void strategy_region_destroy(struct fl_region *pub)
 	fl_record_give(region->heap, region);
 }
 
+static int bump_up_chunk_take(struct fl_region *pub, uint64_t bytes,
+			size_t align, struct fl_chunk *chunk)
+{
+	struct region *region = (struct region *)pub;
+
+	return fl_loan_take_up(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+static void bump_up_chunk_give(struct fl_region *pub,
+			const struct fl_chunk *chunk, uint64_t used)
+{
+	struct region *region = (struct region *)pub;
+
+	fl_loan_give_up(pub, region->heap, &region->newest, chunk, used);
+}
+
 #include "faultline/module.h"
 
 static int bump_up_open(const struct fl_open_args *args, struct fl_heap **heap)
@@ -147,4 +165,8 @@ FL_STRATEGY(
 	.geometry = bump_up_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
+	.chunk_take = bump_up_chunk_take,
+	.chunk_grow = fl_loan_grow_up,
+	.chunk_give = bump_up_chunk_give,
+	.chunk_rest_serves = true,
 );

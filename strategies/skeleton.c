@@ -21,6 +21,7 @@
 
 #include "faultline/strategy.h"
 #include "vm/blocks.h"
+#include "vm/loans.h"
 
 /*
  * Tunables: what a user may change with --set.  Declared with unit, default and
@@ -156,6 +157,23 @@ static void strategy_region_destroy(struct fl_region *pub)
 }
 
 /* The kernels, compiled around strategy_new.  The last include. */
+static int skeleton_chunk_take(struct fl_region *pub, uint64_t bytes,
+			size_t align, struct fl_chunk *chunk)
+{
+	struct region *region = (struct region *)pub;
+
+	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+static void skeleton_chunk_give(struct fl_region *pub,
+			const struct fl_chunk *chunk, uint64_t used)
+{
+	struct region *region = (struct region *)pub;
+
+	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
+}
+
 #include "faultline/module.h"
 
 /*
@@ -225,4 +243,9 @@ FL_STRATEGY(
 	.trim = fl_blocks_trim,
 	/* OPTIONAL.  The block an object above block_bytes gets. */
 	.large_block_bytes = fl_blocks_usable,
+	/* OPTIONAL.  Lend memory to builders and reads. */
+	.chunk_take = skeleton_chunk_take,
+	.chunk_grow = fl_loan_grow_down,
+	.chunk_give = skeleton_chunk_give,
+	.chunk_rest_serves = true,
 );

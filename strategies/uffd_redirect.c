@@ -221,4 +221,7 @@ FL_STRATEGY(
 	.geometry = fl_chains_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
+	.chunk_take = fl_chains_chunk_take,
+	.chunk_grow = fl_chains_chunk_grow,
+	.chunk_give = fl_chains_chunk_give,
 );

@@ -39,6 +39,7 @@ unit_tests = \
 	%D%/unit/test_bench_trap \
 	%D%/unit/test_blocks \
 	%D%/unit/test_breakeven \
+	%D%/unit/test_builder \
 	%D%/unit/test_census \
 	%D%/unit/test_clock \
 	%D%/unit/test_counters \
@@ -183,6 +184,7 @@ test_helpers = \
 	%D%/codegen/sites.c \
 	%D%/codegen/thunk.c \
 	%D%/conformance/base.h \
+	%D%/conformance/broken_chunk.c \
 	%D%/conformance/broken_close.c \
 	%D%/conformance/broken_counts.c \
 	%D%/conformance/broken_crashes.c \

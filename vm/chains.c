@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "vm/chains.h"
+#include "vm/loans.h"
 
 /*
  * Another block for @region, with room for @bytes; the sink when there is
@@ -101,6 +102,8 @@ void fl_chains_region_reset(struct fl_region *pub)
 		region->newest = block->next;
 		fl_blocks_give(region->heap, block);
 	}
+	fl_blocks_give_chain(region->heap, region->lent);
+	region->lent = NULL;
 	pub->cursor.bump = fl_block_top(region->first);
 	pub->error = 0;
 }
@@ -110,7 +113,35 @@ void fl_chains_region_destroy(struct fl_region *pub)
 	struct fl_chain_region *region = (struct fl_chain_region *)pub;
 
 	fl_blocks_give_chain(region->heap, region->newest);
+	fl_blocks_give_chain(region->heap, region->lent);
 	fl_record_give(region->heap, region);
+}
+
+int fl_chains_chunk_take(struct fl_region *pub, uint64_t bytes, size_t align,
+			 struct fl_chunk *chunk)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	(void)align;
+	return fl_loan_block(pub, region->heap, &region->lent, bytes, chunk);
+}
+
+int fl_chains_chunk_grow(struct fl_region *pub, struct fl_chunk *chunk,
+			 uint64_t bytes)
+{
+	(void)pub;
+	(void)chunk;
+	(void)bytes;
+	return -ENOSPC;
+}
+
+void fl_chains_chunk_give(struct fl_region *pub, const struct fl_chunk *chunk,
+			  uint64_t used)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	if (!used)
+		fl_loan_return(region->heap, &region->lent, chunk);
 }
 
 void fl_chains_geometry(const struct fl_heap *heap, struct fl_geometry *out)

@@ -28,6 +28,7 @@ struct fl_chain_region {
 	struct fl_blocks *heap;
 	struct fl_block *newest;	/* the chain, newest block first */
 	struct fl_block *first;		/* its end: the block that is kept */
+	struct fl_block *lent;		/* blocks of chunks, beside the chain */
 };
 
 /*
@@ -60,6 +61,17 @@ struct fl_cursor fl_chains_large(struct fl_region *region,
 int fl_chains_region_create(struct fl_heap *heap, struct fl_region **region);
 void fl_chains_region_reset(struct fl_region *region);
 void fl_chains_region_destroy(struct fl_region *region);
+
+/*
+ * The chunk hooks, for regions without a limit: a chunk is a block of its own, and
+ * what its object leaves is not used, because no guard could lie between the two.
+ */
+int fl_chains_chunk_take(struct fl_region *region, uint64_t bytes, size_t align,
+			 struct fl_chunk *chunk);
+int fl_chains_chunk_grow(struct fl_region *region, struct fl_chunk *chunk,
+			 uint64_t bytes);
+void fl_chains_chunk_give(struct fl_region *region,
+			  const struct fl_chunk *chunk, uint64_t used);
 
 /* The geometry hook. */
 void fl_chains_geometry(const struct fl_heap *heap, struct fl_geometry *out);

@@ -7,6 +7,7 @@ lib_LTLIBRARIES += libfaultline.la
 
 libfaultline_la_SOURCES = \
 	%D%/blocks.c \
+	%D%/builder.c \
 	%D%/census.c \
 	%D%/chains.c \
 	%D%/demand.c \
@@ -17,6 +18,7 @@ libfaultline_la_SOURCES = \
 	%D%/giveback.c \
 	%D%/growdown.c \
 	%D%/guard.c \
+	%D%/loans.c \
 	%D%/place.c \
 	%D%/private_fault_resume.h \
 	%D%/reserve.c \
@@ -47,6 +49,7 @@ vminclude_HEADERS = \
 	%D%/giveback.h \
 	%D%/growdown.h \
 	%D%/guard.h \
+	%D%/loans.h \
 	%D%/place.h \
 	%D%/reserve.h \
 	%D%/rseq.h \

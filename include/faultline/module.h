@@ -40,6 +40,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "faultline/builder.h"
 #include "faultline/kernel.h"
 #include "faultline/program.h"
 #include "faultline/strategy.h"
@@ -345,6 +346,24 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 	}
 }
 
+/*
+ * Kernels have no builders and call the strategy's own.  Programs call these, and
+ * whoever builds an array in the region is told that it is gone.
+ */
+static void fl_table_region_reset(struct fl_region *region)
+{
+	if (region->builders)
+		fl_builders_bereave(region);
+	strategy_region_reset(region);
+}
+
+static void fl_table_region_destroy(struct fl_region *region)
+{
+	if (region->builders)
+		fl_builders_bereave(region);
+	strategy_region_destroy(region);
+}
+
 /* What the template knows of the table; the rest is the strategy's. */
 #define FL_TABLE_FIELDS							\
 	.magic = FL_MAGIC,						\
@@ -355,8 +374,8 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 	.kernels = fl_kernels,						\
 	.nr_kernels = sizeof(fl_kernels) / sizeof(fl_kernels[0]),	\
 	.region_create = strategy_region_create,			\
-	.region_reset = strategy_region_reset,				\
-	.region_destroy = strategy_region_destroy,			\
+	.region_reset = fl_table_region_reset,				\
+	.region_destroy = fl_table_region_destroy,			\
 	.object_new = fl_object_new
 
 /*

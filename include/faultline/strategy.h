@@ -38,7 +38,7 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		2u
+#define FL_ABI_VERSION		3u
 
 /* The compiler at work, for the tables of modules: "gcc 12.2.0". */
 #ifdef __clang__
@@ -86,12 +86,27 @@ struct fl_tunable {
  * error:  0, or -errno of the first allocation that could not be served.  It
  *         stays until the region is reset; objects allocated since then may
  *         overlap (they came from the sink).
+ * builders: those that are open (faultline/builder.h).
  */
 struct fl_events;
+struct fl_builder;
 struct fl_region {
 	struct fl_cursor cursor;
 	volatile int error;
 	volatile struct fl_events *events;
+	struct fl_builder *builders;
+};
+
+/*
+ * Memory of a region that is lent out, to be written from low to high by who does
+ * not know yet how much it is going to be: a builder, or a read.  All of it may be
+ * written to, by system calls, too: nothing in it faults but for the kernel's own
+ * demand-zero pages.
+ */
+struct fl_chunk {
+	char *base;
+	uint64_t bytes;
+	void *loan;		/* the strategy's own */
 };
 
 /*
@@ -247,6 +262,33 @@ struct fl_strategy {
 	 * fit an ordinary one, is given.  NULL: exactly what it needs.
 	 */
 	uint64_t (*large_block_bytes)(const struct fl_heap *heap, uint64_t bytes);
+
+	/*
+	 * O, all three or none: Chunks (vm/loans.h has them).  Called while
+	 * region->cursor is valid, and any number of chunks may be out at once.
+	 * A reset or a destroyed region takes back what is lent.  Without them,
+	 * builders and reads go through memory of their own, and copy.
+	 *
+	 * chunk_take: Lend @region at least @bytes, the first at a multiple of
+	 * @align, 8 to FL_ALIGN_MAX.  Returns 0 or -ENOMEM; never the sink.
+	 *
+	 * chunk_grow: Make it longer where it is, to at least @bytes in all.
+	 * Returns 0 or -ENOSPC: nothing has changed.
+	 *
+	 * chunk_give: The loan ends.  The first @used bytes are an object of the
+	 * region; 0: there is none.
+	 */
+	int (*chunk_take)(struct fl_region *region, uint64_t bytes,
+			  size_t align, struct fl_chunk *chunk);
+	int (*chunk_grow)(struct fl_region *region, struct fl_chunk *chunk,
+			  uint64_t bytes);
+	void (*chunk_give)(struct fl_region *region,
+			   const struct fl_chunk *chunk, uint64_t used);
+	/*
+	 * With chunks: What a chunk's object leaves of it serves later objects of
+	 * the region.  False: nobody uses it until the region dies.
+	 */
+	bool chunk_rest_serves;
 };
 
 #endif

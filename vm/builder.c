@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "faultline/builder.h"
+
+/* The first chunk; what is not used of it goes back. */
+#define FIRST_BYTES	512u
+
+/*
+ * A chunk that was filled.  Its description stands at the low end of the one after
+ * it, so that a builder's first chunk holds nothing but elements.
+ */
+struct fl_builder_full {
+	struct fl_chunk chunk;
+	char *first;
+	uint64_t bytes;
+	struct fl_builder_full *older;
+};
+
+/* Where pushes go that cannot go anywhere else: written, and never read. */
+static _Thread_local _Alignas(64) char nowhere[FL_BUILDER_PUSH_MAX];
+
+static bool has_chunks(const struct fl_builder *b)
+{
+	return b->strategy->chunk_take;
+}
+
+static void misused(const struct fl_builder *b, const char *what)
+{
+	if (!b->strict)
+		return;
+	fprintf(stderr, "faultline: builder: %s\n", what);
+	abort();
+}
+
+/* False, and told, if it is not open. */
+static bool is_open(const struct fl_builder *b, const char *what)
+{
+	char text[80];
+
+	if (b->state == FL_BUILDER_OPEN)
+		return true;
+	snprintf(text, sizeof(text), "%s after %s", what,
+		 b->state == FL_BUILDER_CLOSED ? "its close" :
+		 b->state == FL_BUILDER_BEREFT ? "the end of its region" :
+		 "nothing: it was never opened");
+	misused(b, text);
+	return false;
+}
+
+static void unlist(struct fl_builder *b)
+{
+	struct fl_builder **at = &b->region->builders;
+
+	while (*at != b)
+		at = &(*at)->older;
+	*at = b->older;
+}
+
+/* Whatever is pushed from now on comes to fl_builder_more. */
+static void end(struct fl_builder *b, enum fl_builder_state state)
+{
+	b->next = b->end = b->first = NULL;
+	b->state = state;
+}
+
+/* Newest first, so that those that lie side by side in a block all go back. */
+static void give_all(struct fl_builder *b)
+{
+	struct fl_builder_full *full = b->full;
+	struct fl_chunk chunk = b->chunk;
+
+	if (!has_chunks(b)) {
+		free(chunk.base);
+		return;
+	}
+	while (full) {
+		/* What describes it is in the chunk that is about to go. */
+		const struct fl_builder_full before = *full;
+
+		b->strategy->chunk_give(b->region, &chunk, 0);
+		chunk = before.chunk;
+		full = before.older;
+	}
+	if (chunk.base)
+		b->strategy->chunk_give(b->region, &chunk, 0);
+}
+
+void fl_builders_bereave(struct fl_region *region)
+{
+	while (region->builders) {
+		struct fl_builder *b = region->builders;
+
+		region->builders = b->older;
+		misused(b, "its region was reset or destroyed while it was open");
+		if (!has_chunks(b))
+			free(b->chunk.base);
+		end(b, FL_BUILDER_BEREFT);
+	}
+}
+
+/* Without chunks: one that moves. */
+static int more_elsewhere(struct fl_builder *b, size_t bytes)
+{
+	const size_t used = (size_t)(b->next - b->first);
+	size_t want = b->chunk.bytes ? 2 * b->chunk.bytes : FIRST_BYTES;
+	char *base;
+
+	if (want < used + bytes)
+		want = used + bytes;
+	base = realloc(b->chunk.base, want);
+	if (!base)
+		return -ENOMEM;
+	b->nr_chunks += !b->chunk.base;
+	b->chunk.base = b->first = base;
+	b->chunk.bytes = want;
+	b->next = base + used;
+	b->end = base + want;
+	return 0;
+}
+
+/* Twice as long if there is room, or at least a little longer. */
+static bool grow(struct fl_builder *b, size_t bytes)
+{
+	for (uint64_t more = b->chunk.bytes;
+	     more >= bytes && more >= FIRST_BYTES / 2; more /= 2)
+		if (!b->strategy->chunk_grow(b->region, &b->chunk,
+					     b->chunk.bytes + more)) {
+			b->end = b->chunk.base + b->chunk.bytes;
+			return true;
+		}
+	return false;
+}
+
+/* Where elements begin in a chunk that describes the one before it. */
+static size_t head_bytes(const struct fl_builder *b)
+{
+	return (sizeof(struct fl_builder_full) + b->align - 1) &
+	       ~(b->align - 1);
+}
+
+static int more_chunk(struct fl_builder *b, size_t bytes)
+{
+	const size_t head = b->chunk.base ? head_bytes(b) : 0;
+	uint64_t want = b->chunk.base ? 2 * b->chunk.bytes : FIRST_BYTES;
+	struct fl_chunk chunk;
+	int err;
+
+	if (b->chunk.base && grow(b, bytes))
+		return 0;
+	if (want < head + bytes)
+		want = head + bytes;
+	err = b->strategy->chunk_take(b->region, want, b->align, &chunk);
+	if (err && want > head + bytes)
+		err = b->strategy->chunk_take(b->region, head + bytes, b->align,
+					      &chunk);
+	if (err)
+		return err;
+	if (head) {
+		struct fl_builder_full *full = (void *)chunk.base;
+
+		full->chunk = b->chunk;
+		full->first = b->first;
+		full->bytes = (uint64_t)(b->next - b->first);
+		full->older = b->full;
+		b->full = full;
+		b->full_bytes += full->bytes;
+	}
+	b->nr_chunks++;
+	b->chunk = chunk;
+	b->first = b->next = chunk.base + head;
+	b->end = chunk.base + chunk.bytes;
+	return 0;
+}
+
+/* @bytes of room at b->next; after the first failure never again. */
+static bool make_room(struct fl_builder *b, size_t bytes)
+{
+	if (!b->error && bytes > FL_OBJECT_BYTES_MAX)
+		b->error = -ENOMEM;
+	if (!b->error)
+		b->error = has_chunks(b) ? more_chunk(b, bytes) :
+			more_elsewhere(b, bytes);
+	if (b->error)
+		b->next = b->end = b->first = NULL;
+	return !b->error;
+}
+
+void *fl_builder_more(struct fl_builder *b, size_t bytes)
+{
+	char *p;
+
+	if (!is_open(b, "a push") || !make_room(b, bytes))
+		return nowhere;
+	p = b->next;
+	b->next += bytes;
+	return p;
+}
+
+void fl_builder_append_slowly(struct fl_builder *b, const void *data,
+			      size_t bytes)
+{
+	if (!is_open(b, "an append") || !make_room(b, bytes))
+		return;
+	memcpy(b->next, data, bytes);
+	b->next += bytes;
+}
+
+void *fl_builder_room(struct fl_builder *b, size_t bytes, size_t *room)
+{
+	if (!is_open(b, "a request for room"))
+		return NULL;
+	if (bytes > (size_t)(b->end - b->next) && !make_room(b, bytes))
+		return NULL;
+	*room = (size_t)(b->end - b->next);
+	return b->next;
+}
+
+/* Everything into an object of exactly its size, the newest chunk first. */
+static int copy(struct fl_builder *b, uint64_t bytes, void **array)
+{
+	size_t part = (size_t)(b->next - b->first);
+	char *p = b->strategy->object_new(b->region, bytes, b->align, 0);
+	char *at = p + bytes - part;
+
+	if (b->region->error)
+		return b->region->error;
+	memcpy(at, b->first, part);
+	for (const struct fl_builder_full *full = b->full; full;
+	     full = full->older) {
+		at -= full->bytes;
+		memcpy(at, full->first, full->bytes);
+	}
+	b->copied_bytes = bytes;
+	*array = p;
+	return 0;
+}
+
+static bool links(const struct fl_builder *b)
+{
+	const uint64_t used = (uint64_t)(b->next - b->chunk.base);
+
+	return has_chunks(b) && !b->full &&
+	       (b->strategy->chunk_rest_serves || used >= b->chunk.bytes / 2);
+}
+
+int fl_builder_close(struct fl_builder *b, void **array, uint64_t *bytes)
+{
+	const uint64_t total = fl_builder_bytes(b);
+	void *made = NULL;
+	int err;
+
+	if (!is_open(b, "a close"))
+		return b->state == FL_BUILDER_BEREFT ? -ESTALE : -EINVAL;
+	unlist(b);
+	err = b->error;
+	b->linked = !err && total && links(b);
+	if (b->linked) {
+		made = b->first;
+		b->strategy->chunk_give(b->region, &b->chunk, total);
+	} else {
+		if (!err && total)
+			err = copy(b, total, &made);
+		give_all(b);
+	}
+	end(b, FL_BUILDER_CLOSED);
+	if (err)
+		return err;
+	*array = made;
+	*bytes = total;
+	return 0;
+}
+
+void fl_builder_drop(struct fl_builder *b)
+{
+	if (!is_open(b, "a drop"))
+		return;
+	unlist(b);
+	give_all(b);
+	end(b, FL_BUILDER_CLOSED);
+}
