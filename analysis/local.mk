@@ -3,9 +3,12 @@
 libharness_a_SOURCES += \
 	%D%/breakeven.c \
 	%D%/breakeven.h \
+	%D%/claims.c \
+	%D%/claims.h \
 	%D%/cmd_compare.c \
 	%D%/cmd_query.c \
 	%D%/cmd_report.c \
+	%D%/cmd_verdict.c \
 	%D%/compare.c \
 	%D%/compare.h \
 	%D%/db.c \
@@ -40,4 +43,5 @@ libharness_a_SOURCES += \
 	%D%/summary_json.c \
 	%D%/summary_make.h \
 	%D%/summary_sweeps.c \
-	%D%/summary_words.c
+	%D%/summary_words.c \
+	%D%/verdict.c

@@ -2,12 +2,17 @@
 
 nobase_dist_pkgdata_DATA += \
 	%D%/03-break-even/README.md \
+	%D%/03-break-even/claims.ini \
 	%D%/03-break-even/plan.ini \
 	%D%/04-fault-cost/README.md \
+	%D%/04-fault-cost/claims.ini \
 	%D%/04-fault-cost/plan.ini \
 	%D%/05-redirect-matrix/README.md \
+	%D%/05-redirect-matrix/claims.ini \
+	%D%/05-redirect-matrix/matrix.ini \
 	%D%/README.md \
 	%D%/first-light/README.md \
+	%D%/first-light/claims.ini \
 	%D%/first-light/plan.ini \
 	%D%/traces/README.md \
 	%D%/traces/httpd-static.trace.xz \

@@ -2,9 +2,11 @@
 #include <argp.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,18 +21,21 @@
 #include "vm/reserve.h"
 
 #define SCHEMA		1
+/* Queries look for it: analysis/db.h. */
+#define KERNEL_FILE	"kernel.json"
 #define NR_TABLES	2u
 #define NAMES_TITLE	"mechanism"
 #define LEGEND_INDENT	12u	/* of what is said about a column */
 /* Quiet for so long, then say what is going on. */
 #define PATIENCE_S	2.0
 
-enum { KEY_ONLY = 256, KEY_JSON, KEY_VERBOSE, KEY_SYSCTL };
+enum { KEY_ONLY = 256, KEY_JSON, KEY_VERBOSE, KEY_SYSCTL, KEY_OUTPUT = 'o' };
 
 static const struct argp_option options[] = {
 	{ "only", KEY_ONLY, "MECHANISM", 0, "try this one alone; may be repeated", 0 },
 	{ "verbose", KEY_VERBOSE, NULL, 0, "say of every cell what happened", 0 },
 	{ "json", KEY_JSON, NULL, 0, "all of it as one JSON object", 0 },
+	{ "output", KEY_OUTPUT, "DIR", 0, "write the JSON into a new directory, too, for queries and verdicts", 0 },
 	{ "try-sysctl", KEY_SYSCTL, NULL, 0, "change vm.overcommit_memory for a moment, to try its other values; needs root", 0 },
 	{ 0 },
 };
@@ -38,6 +43,7 @@ static const struct argp_option options[] = {
 struct arguments {
 	bool *wanted;
 	bool any_wanted, json, verbose, try_sysctl;
+	const char *output;
 };
 
 static void want(const char *name, struct arguments *a,
@@ -74,6 +80,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_JSON:
 		a->json = true;
+		break;
+	case KEY_OUTPUT:
+		a->output = arg;
 		break;
 	case KEY_VERBOSE:
 		a->verbose = true;
@@ -531,17 +540,26 @@ static json_t *take_fingerprint(void)
 	return fingerprint;
 }
 
-static int print_json(const struct fl_matrix *matrix)
+static void utc(char *out, size_t bytes)
+{
+	const time_t now = time(NULL);
+	struct tm parts;
+
+	gmtime_r(&now, &parts);
+	strftime(out, bytes, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+static json_t *matrix_json(const struct fl_matrix *matrix)
 {
 	json_t *mechanisms = json_array(), *properties = json_array();
 	json_t *cells = json_array(), *conclusions = json_object();
 	json_t *fingerprint = take_fingerprint(), *all;
 	struct utsname uts;
+	char started[32];
 	int err = 0;
 
-	if (!fingerprint)
-		return -EIO;
 	uname(&uts);
+	utc(started, sizeof(started));
 	for (size_t m = 0; m < fl_nr_mechanisms; m++) {
 		if (!is_wanted(matrix, m))
 			continue;
@@ -567,19 +585,66 @@ static int print_json(const struct fl_matrix *matrix)
 						    json_string(text));
 		free(text);
 	}
-	all = json_pack("{s:i, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
-			"schema", SCHEMA, "kernel", uts.release, "root",
+	all = json_pack("{s:i, s:s, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
+			"schema", SCHEMA, "started", started,
+			"kernel", uts.release, "root",
 			!geteuid(), "overcommit", matrix->overcommit,
 			"rlimit_as", limit_json(),
 			"mechanisms", mechanisms, "properties", properties,
 			"cells", cells, "conclusions", conclusions,
 			"fingerprint", fingerprint);
-	if (!all || err)
-		return -ENOMEM;
+	if (all && !err)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static int print_json(const struct fl_matrix *matrix)
+{
+	json_t *all = matrix_json(matrix);
+
+	if (!all)
+		return -EIO;
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);
 	return 0;
+}
+
+/* Once, like everything that was measured: a directory with one is refused. */
+static int make_output(const char *dir)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" KERNEL_FILE, dir);
+	if (!access(path, F_OK)) {
+		fprintf(stderr, "faultline: %s is there already: name another directory with --output\n",
+			path);
+		return -EEXIST;
+	}
+	if (mkdir(dir, 0777) && errno != EEXIST) {
+		fprintf(stderr, "faultline: %s: %s\n", dir, strerror(errno));
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static int write_output(const struct fl_matrix *matrix, const char *dir)
+{
+	json_t *all = matrix_json(matrix);
+	char path[PATH_MAX], beside[PATH_MAX + 8];
+	int err;
+
+	if (!all)
+		return -EIO;
+	snprintf(path, sizeof(path), "%s/" KERNEL_FILE, dir);
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	err = json_dump_file(all, beside, JSON_INDENT(1)) ||
+	      rename(beside, path) ? -EIO : 0;
+	json_decref(all);
+	if (err)
+		fprintf(stderr, "faultline: %s cannot be written\n", path);
+	return err;
 }
 
 static bool any_failed(const struct fl_matrix *matrix)
@@ -603,6 +668,8 @@ static int run(const struct arguments *a, struct fl_matrix *matrix)
 		fprintf(stderr, "faultline: --try-sysctl: only root may set vm.overcommit_memory\n");
 		return FL_EXIT_UNSUPPORTED;
 	}
+	if (a->output && make_output(a->output))
+		return FL_EXIT_USAGE;
 	matrix->wanted = a->any_wanted ? a->wanted : NULL;
 	matrix->try_sysctl = a->try_sysctl;
 	matrix->progress = show_progress;
@@ -621,6 +688,8 @@ static int run(const struct arguments *a, struct fl_matrix *matrix)
 		       err == -EBUSY ? FL_EXIT_UNSUPPORTED : FL_EXIT_FAILED;
 	}
 	err = a->json ? print_json(matrix) : print_all(matrix, a->verbose);
+	if (!err && a->output)
+		err = write_output(matrix, a->output);
 	if (err)
 		fprintf(stderr, "faultline: %s\n", strerror(-err));
 	return err || any_failed(matrix) ? FL_EXIT_FAILED : FL_EXIT_OK;

@@ -24,5 +24,6 @@ int fl_cmd_query(int argc, char **argv);
 int fl_cmd_report(int argc, char **argv);
 int fl_cmd_run(int argc, char **argv);
 int fl_cmd_trace(int argc, char **argv);
+int fl_cmd_verdict(int argc, char **argv);
 
 #endif

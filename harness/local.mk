@@ -58,6 +58,8 @@ libharness_a_SOURCES = \
 	%D%/counters.h \
 	%D%/digest.c \
 	%D%/digest.h \
+	%D%/experiments.c \
+	%D%/experiments.h \
 	%D%/fingerprint.c \
 	%D%/fingerprint.h \
 	%D%/hist.c \

@@ -17,6 +17,7 @@ static const struct {
 	{ "bench", fl_cmd_bench, "measure what is no strategy: a system call, a fault, pages given back" },
 	{ "campaign", fl_cmd_campaign, "run a plan: many samples, randomised, resumable" },
 	{ "report", fl_cmd_report, "a campaign's results as table, plots and one HTML page" },
+	{ "verdict", fl_cmd_verdict, "what the results say of the design notes' claims" },
 	{ "compare", fl_cmd_compare, "hold one campaign against another" },
 	{ "query", fl_cmd_query, "ask campaigns in SQL" },
 	{ "conform", fl_cmd_conform, "test that a strategy keeps the contract" },

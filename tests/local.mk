@@ -133,6 +133,7 @@ script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/query.test \
 	%D%/analysis/report.test \
+	%D%/analysis/verdict.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
 	%D%/benches/trap.test \
