@@ -41,6 +41,15 @@ static size_t find_panels(const struct fl_breakeven *all, size_t nr,
 	return n;
 }
 
+/* Of "clang 19.1.7 (3~deb12u1)" as many characters as say it shortly. */
+static int name_and_version(const char *compiler)
+{
+	const size_t name = strcspn(compiler, " ");
+	const size_t version = strcspn(compiler + name + !!compiler[name], " ");
+
+	return (int)(name + !!compiler[name] + version);
+}
+
 static void put_panels(FILE *to, const struct fl_breakeven *all,
 		       const struct panel *panels, size_t nr_panels)
 {
@@ -51,7 +60,8 @@ static void put_panels(FILE *to, const struct fl_breakeven *all,
 
 		while (!is_in(&panels[p], b))
 			b++;
-		snprintf(title, sizeof(title), "%.20s, cursor in %s; against %.40s",
+		snprintf(title, sizeof(title), "%.*s, cursor in %s; against %.40s",
+			 b->compiler ? name_and_version(b->compiler) : 16,
 			 b->compiler ? b->compiler : "compiler unknown",
 			 b->residence && strcmp(b->residence, "register") ?
 			 "memory" : "registers", b->branch);

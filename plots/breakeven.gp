@@ -39,7 +39,7 @@ stats data index "series" using (last[int($1)] = int($0) + 1, \
 
 columns = narrow || nr_panels < 2 ? 1 : 2
 rows = (nr_panels + columns - 1) / columns
-left = 56.0
+left = 66.0
 right = 12.0
 top = 34.0
 bottom = 52.0
@@ -94,9 +94,13 @@ do for [p = 1:nr_panels] {
 		unset xlabel
 	}
 	if (column == 0) {
-		set ylabel "time of fault / branch" textcolor rgb colour("muted") offset 1.2, 0
+		set ylabel "time of fault / branch" textcolor rgb colour("muted") offset 0.4, 0
 	} else {
 		unset ylabel
+	}
+	if (p == 1) {
+		set label 2 "points: observed, lines: predicted" at graph 0.03, graph 0.07 left \
+			textcolor rgb colour("muted")
 	}
 	do for [i = first[p]:last[p]] {
 		line = i - first[p]
