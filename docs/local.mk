@@ -26,6 +26,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0025-chunks-are-lent.md \
 	%D%/decisions/0027-results-are-asked-in-sql.md \
 	%D%/decisions/0028-claims-are-queries-with-two-tests.md \
+	%D%/decisions/0029-neighbours-are-waited-for.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \
 	%D%/robustness.md
