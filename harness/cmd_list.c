@@ -236,7 +236,7 @@ static int list_all(const struct arguments *a)
 			printf("  none found; set FAULTLINE_MODULES to the directory of the modules\n");
 		printf("\nkernels (what a run allocates)\n");
 		json_object_foreach(kernels, key, what)
-			printf("  %-14s %s\n", key, json_string_value(what));
+			printf("  %-18s %s\n", key, json_string_value(what));
 		printf("\nbenches (what is measured beside strategies: faultline bench)\n");
 		fflush(stdout);
 		benches_status = fl_benches_list(false, NULL);

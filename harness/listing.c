@@ -22,7 +22,7 @@ void fl_standing_print(const char *name, const char *kind,
 {
 	const char *color = paint(standing->word);
 
-	printf("  %-14s %-9s %s%-11s%s  %s\n", name, kind, color,
+	printf("  %-18s %-9s %s%-11s%s  %s\n", name, kind, color,
 	       standing->word, *color ? "\033[0m" : "",
 	       *standing->reason.text ? standing->reason.text : what);
 }

@@ -6,6 +6,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/bench.h \
 	%D%/faultline/builder.h \
 	%D%/faultline/compat.h \
+	%D%/faultline/convention.h \
 	%D%/faultline/cursor.h \
 	%D%/faultline/kernel.h \
 	%D%/faultline/module.h \

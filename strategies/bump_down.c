@@ -10,9 +10,12 @@
  *
  * The compare is a branch to a cold call and never a conditional move, which
  * would put it on the chain from one bump to the next (the codegen test checks).
+ * How that call is made is faultline/convention.h's: bump_down-plain, -ncsr,
+ * -preserve and -thunk are this file, built with another convention.
  */
 #include <errno.h>
 
+#include "faultline/convention.h"
 #include "faultline/strategy.h"
 #include "vm/blocks.h"
 #include "vm/loans.h"
@@ -41,12 +44,34 @@ static struct fl_cursor whole_block(const struct fl_block *block)
 	};
 }
 
+FL_SLOW_PATH(bump_down)
+
+#if FL_SLOW_PATH_WARM
+/* A block that was used before, by general registers alone; or nothing. */
+struct fl_cursor bump_down_warm(struct fl_region *pub, size_t bytes)
+{
+	struct region *region = (struct region *)pub;
+	struct fl_blocks *heap = region->heap;
+	struct fl_block *block = fl_blocks_take_warm(heap, bytes, pub);
+	struct fl_cursor cursor;
+
+	cursor.bump = cursor.limit = NULL;
+	if (!block)
+		return cursor;
+	heap->pub.events.nr_refills++;
+	block->next = region->newest;
+	region->newest = block;
+	cursor.limit = block->base;
+	cursor.bump = block->base + block->bytes;
+	return cursor;
+}
+#endif
+
 /*
  * Another block for @region, with room for @bytes.  What was left of the old
  * one is lost.  By value in and out, so that the cursor can stay in registers.
  */
-static fl_cold struct fl_cursor bump_down_refill(struct fl_region *pub,
-						 size_t bytes)
+struct fl_cursor bump_down_refill(struct fl_region *pub, size_t bytes)
 {
 	struct region *region = (struct region *)pub;
 	struct fl_blocks *heap = region->heap;
@@ -70,8 +95,8 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 	const size_t n = fl_object_bytes(bytes);
 	char *p = fl_align_down(fl_below(cursor->bump, n), align);
 
-	if (fl_unlikely(p < cursor->limit)) {
-		*cursor = bump_down_refill(region, n);
+	if (FL_SLOW_IF(p < cursor->limit)) {
+		FL_SLOW_PATH_CALL(bump_down, region, n, cursor);
 		p = fl_align_down(fl_below(cursor->bump, n), align);
 	}
 	cursor->bump = p;
@@ -140,6 +165,13 @@ static void bump_down_chunk_give(struct fl_region *pub,
 
 #include "faultline/module.h"
 
+static int bump_down_probe(const uint64_t *values, char *reason,
+			   size_t reason_bytes)
+{
+	(void)values;
+	return fl_convention_probe(reason, reason_bytes);
+}
+
 static int bump_down_open(const struct fl_open_args *args, struct fl_heap **heap)
 {
 	const struct fl_blocks_config config = {
@@ -162,12 +194,13 @@ static void bump_down_geometry(const struct fl_heap *heap,
 }
 
 FL_STRATEGY(
-	.name = "bump_down",
+	.name = "bump_down" FL_CONVENTION_SUFFIX,
 	.summary = "chained blocks, bumped down, compare with the lowest address",
 	.trigger = "branch",
 	.answer = FL_ANSWER_BRANCH,
 	.tunables = tunables,
 	.nr_tunables = sizeof(tunables) / sizeof(tunables[0]),
+	.probe = bump_down_probe,
 	.open = bump_down_open,
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,

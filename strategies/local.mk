@@ -6,6 +6,10 @@
 
 pkglib_LTLIBRARIES += %D%/block_split.la
 pkglib_LTLIBRARIES += %D%/branch_site.la
+pkglib_LTLIBRARIES += %D%/bump_down-ncsr.la
+pkglib_LTLIBRARIES += %D%/bump_down-plain.la
+pkglib_LTLIBRARIES += %D%/bump_down-preserve.la
+pkglib_LTLIBRARIES += %D%/bump_down-thunk.la
 pkglib_LTLIBRARIES += %D%/bump_down.la
 pkglib_LTLIBRARIES += %D%/bump_up.la
 pkglib_LTLIBRARIES += %D%/demand_zero.la
@@ -16,6 +20,18 @@ pkglib_LTLIBRARIES += %D%/segv_extend.la
 pkglib_LTLIBRARIES += %D%/segv_redirect.la
 pkglib_LTLIBRARIES += %D%/uffd_redirect.la
 pkglib_LTLIBRARIES += %D%/uffd_rw.la
+
+# NAME-CONVENTION is NAME.c again, with another call of the slow path:
+# faultline/convention.h.  Only such a variant needs lines here, to say so.  (Not
+# NAME.CONVENTION: libtool removes NAME.* when it links NAME.)
+%C%_bump_down_ncsr_la_SOURCES = %D%/bump_down.c
+%C%_bump_down_ncsr_la_CPPFLAGS = $(AM_CPPFLAGS) -DFL_CONVENTION=ncsr
+%C%_bump_down_plain_la_SOURCES = %D%/bump_down.c
+%C%_bump_down_plain_la_CPPFLAGS = $(AM_CPPFLAGS) -DFL_CONVENTION=plain
+%C%_bump_down_preserve_la_SOURCES = %D%/bump_down.c
+%C%_bump_down_preserve_la_CPPFLAGS = $(AM_CPPFLAGS) -DFL_CONVENTION=preserve
+%C%_bump_down_thunk_la_SOURCES = %D%/bump_down.c
+%C%_bump_down_thunk_la_CPPFLAGS = $(AM_CPPFLAGS) -DFL_CONVENTION=thunk
 
 # The commented example: not offered to users as a strategy, but to start one
 # from.  tests/local.mk builds it.
@@ -33,11 +49,19 @@ all-local: $(clang_modules)
 
 CLANG_FLAGS = -std=gnu11 -pthread -fvisibility=hidden $(LAYOUT_CFLAGS)
 
+# Of the rules that match, make takes the one that leaves the shortest stem.
+%D%/.libs/clang/bump_down-%.so: CONVENTION = -DFL_CONVENTION=$*
+%D%/.libs/clang/bump_down-%.so: %D%/bump_down.c libfaultline.la config.h Makefile
+	$(clang_module)
 %D%/.libs/clang/%.so: %D%/%.c libfaultline.la config.h Makefile
+	$(clang_module)
+
+define clang_module
 	@$(MKDIR_P) %D%/.libs/clang
-	$(AM_V_CC)$(CLANG) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) $(CLANG_FLAGS) $(CFLAGS) \
+	$(AM_V_CC)$(CLANG) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CONVENTION) $(CPPFLAGS) $(CLANG_FLAGS) $(CFLAGS) \
 		-fPIC -MMD -MP -MF $@.d -MT $@ -shared -o $@ $< \
 		-L.libs -lfaultline $(BINDING_LDFLAGS) -Wl,-z,defs -Wl,-rpath,$(libdir)
+endef
 
 -include $(wildcard %D%/.libs/clang/*.so.d)
 

@@ -147,6 +147,7 @@ script_tests = \
 	%D%/cli/campaign.test \
 	%D%/cli/kernel.test \
 	%D%/codegen/codegen.test \
+	%D%/codegen/conventions.test \
 	%D%/codegen/levels.test \
 	%D%/codegen/thunk.test \
 	%D%/conformance/broken.test \
@@ -179,6 +180,7 @@ test_helpers = \
 	%D%/codegen/bad_size.c \
 	%D%/codegen/bad_sometimes.c \
 	%D%/codegen/bad_word.c \
+	%D%/codegen/convention.c \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl \
 	%D%/codegen/limits.tsv \
