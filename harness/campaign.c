@@ -21,11 +21,17 @@ static void show_progress(struct fl_campaign *c,
 	const uint64_t repeats = fl_campaign_repeats_left(c);
 	double seconds;
 	const uint64_t nr = fl_campaign_left(c, &seconds);
-	char what[160];
+	char what[160], place[48] = "";
 
-	snprintf(what, sizeof(what), "%s %s",
+	/* The time left is that of all of them. */
+	if (c->options->nr_places > 1)
+		snprintf(place, sizeof(place), "[%zu/%zu] ",
+			 c->options->place, c->options->nr_places);
+	snprintf(what, sizeof(what), "%s%s %s", place,
 		 c->plan->cells[at->pair.cell].name,
 		 c->plan->arms[at->pair.arm].name);
+	seconds += c->options->later_s *
+		   (c->estimate_s > 0 ? c->wall_s / c->estimate_s : 1);
 	if (c->nr_of[FL_SAMPLE_OK])
 		seconds += (double)repeats * c->wall_s /
 			   (double)c->nr_of[FL_SAMPLE_OK];
@@ -426,30 +432,54 @@ static void print_group(const struct fl_campaign *c, uint32_t first,
 	       seconds / 60);
 }
 
-int fl_campaign_show(const struct fl_plan *plan,
-		     const struct fl_campaign_options *options,
-		     struct fl_complaint *why)
+/* Open it, with what is recorded; nothing is written.  Close it in any case. */
+static int look_at(struct fl_campaign *c, const struct fl_plan *plan,
+		   const struct fl_campaign_options *options,
+		   struct fl_complaint *why)
 {
 	const char *output = options->output;
 	json_t *recorded = NULL;
-	struct fl_campaign c;
-	uint32_t end;
-	uint64_t nr;
-	double seconds;
-	int err = open_campaign(&c, plan, options, why);
+	int err = open_campaign(c, plan, options, why);
 
 	if (!err && output)
 		err = fl_campaign_dir_recorded(output, &recorded, why);
 	if (!err && recorded)
-		err = fl_campaign_take_recorded(&c, output, recorded);
+		err = fl_campaign_take_recorded(c, output, recorded);
 	if (!err)
-		err = choose_cpu(&c);
+		err = choose_cpu(c);
 	if (!err)
-		err = make_room(&c);
+		err = make_room(c);
 	if (!err && recorded)
 		err = fl_campaign_dir_results(output, false,
-					      fl_campaign_take_line, &c, why);
+					      fl_campaign_take_line, c, why);
 	json_decref(recorded);
+	return err;
+}
+
+int fl_campaign_estimate(const struct fl_plan *plan,
+			 const struct fl_campaign_options *options,
+			 uint64_t *samples, double *seconds,
+			 struct fl_complaint *why)
+{
+	struct fl_campaign c;
+	int err = look_at(&c, plan, options, why);
+
+	if (!err)
+		*samples = fl_campaign_left(&c, seconds);
+	close_campaign(&c);
+	return err;
+}
+
+int fl_campaign_show(const struct fl_plan *plan,
+		     const struct fl_campaign_options *options,
+		     struct fl_complaint *why)
+{
+	struct fl_campaign c;
+	uint32_t end;
+	uint64_t nr;
+	double seconds;
+	int err = look_at(&c, plan, options, why);
+
 	if (err)
 		goto out_close_campaign;
 

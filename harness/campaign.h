@@ -23,6 +23,7 @@
 #define FL_CAMPAIGN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "harness/complain.h"
@@ -39,6 +40,8 @@ struct fl_campaign_options {
 	uint32_t nr_blocks;	/* 0: the plan's */
 	int cpu;		/* -1: the last one we may use */
 	bool no_progress;
+	size_t place, nr_places;	/* among several campaigns; 0: alone */
+	double later_s;		/* what those behind it may take */
 	int argc;		/* for the record */
 	char **argv;
 };
@@ -78,5 +81,15 @@ int fl_campaign_show(const struct fl_plan *plan,
 int fl_campaign_list(const struct fl_plan *plan,
 		     const struct fl_campaign_options *options,
 		     struct fl_complaint *why);
+
+/*
+ * fl_campaign_estimate: Samples to go, and seconds, by what is in the output
+ * directory if it is there.
+ * Returns 0, or as fl_campaign_run.
+ */
+int fl_campaign_estimate(const struct fl_plan *plan,
+			 const struct fl_campaign_options *options,
+			 uint64_t *samples, double *seconds,
+			 struct fl_complaint *why);
 
 #endif

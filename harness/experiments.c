@@ -107,11 +107,17 @@ int fl_experiments_find(struct fl_experiments *out, struct fl_complaint *why)
 	struct fl_experiments all = { .list = NULL };
 	char folder[PATH_MAX + 32];
 	struct dirent *entry;
+	char *whole;
 	DIR *dir;
 	int err = find_folder(folder, why);
 
 	if (err)
 		return err;
+	/* Without the ".." that people would see in messages. */
+	whole = realpath(folder, NULL);
+	if (whole && strlen(whole) < sizeof(folder))
+		strcpy(folder, whole);
+	free(whole);
 	dir = opendir(folder);
 	if (!dir)
 		return fl_complain(why, -errno, "%s: %s", folder, strerror(errno));

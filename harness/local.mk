@@ -28,6 +28,8 @@ libharness_a_SOURCES = \
 	%D%/campaign_dir.h \
 	%D%/campaign_order.c \
 	%D%/campaign_sample.c \
+	%D%/campaign_set.c \
+	%D%/campaign_set.h \
 	%D%/campaign_state.c \
 	%D%/campaign_state.h \
 	%D%/cell.c \

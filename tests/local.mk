@@ -145,6 +145,7 @@ script_tests = \
 	%D%/build/scripts.test \
 	%D%/cli/bench.test \
 	%D%/cli/campaign.test \
+	%D%/cli/campaigns.test \
 	%D%/cli/kernel.test \
 	%D%/codegen/codegen.test \
 	%D%/codegen/conventions.test \
