@@ -71,7 +71,8 @@ unit_tests = \
 	%D%/unit/test_uffd_fill \
 	%D%/unit/test_uffd_service \
 	%D%/unit/test_uffd_spans \
-	%D%/unit/test_workload
+	%D%/unit/test_workload \
+	%D%/unit/test_written
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

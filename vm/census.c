@@ -16,10 +16,10 @@
 
 /*
  * One PAGEMAP_SCAN over the range, in as many calls as the vector needs.
- * Asking for present pages that are not the shared zero page.
+ * Asking for present pages that are not the shared zero page, nor @neither.
  */
-static int scan(int fd, const char *base, size_t bytes, fl_census_run_fn each,
-		void *arg)
+static int scan(int fd, const char *base, size_t bytes, uint64_t neither,
+		fl_census_run_fn each, void *arg)
 {
 	struct page_region runs[256];
 	struct pm_scan_arg ask = {
@@ -28,8 +28,8 @@ static int scan(int fd, const char *base, size_t bytes, fl_census_run_fn each,
 		.end = (uintptr_t)base + bytes,
 		.vec = (uintptr_t)runs,
 		.vec_len = sizeof(runs) / sizeof(runs[0]),
-		.category_inverted = PAGE_IS_PFNZERO,
-		.category_mask = PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
+		.category_inverted = PAGE_IS_PFNZERO | neither,
+		.category_mask = PAGE_IS_PRESENT | PAGE_IS_PFNZERO | neither,
 		.return_mask = PAGE_IS_PRESENT,
 	};
 
@@ -108,6 +108,12 @@ static int ask_mincore(const char *base, size_t bytes, uint64_t *pages)
 	return 0;
 }
 
+static void count_run(void *arg, char *base, uint64_t pages)
+{
+	(void)base;
+	*(uint64_t *)arg += pages;
+}
+
 int fl_census_open(struct fl_census *census)
 {
 	uint64_t pages;
@@ -133,12 +139,6 @@ void fl_census_close(struct fl_census *census)
 	census->pagemap = -1;
 }
 
-static void count_run(void *arg, char *base, uint64_t pages)
-{
-	(void)base;
-	*(uint64_t *)arg += pages;
-}
-
 int fl_census_pages(const struct fl_census *census,
 		    enum fl_census_source source, const char *base,
 		    size_t bytes, uint64_t *pages)
@@ -148,7 +148,7 @@ int fl_census_pages(const struct fl_census *census,
 
 	switch (source) {
 	case FL_CENSUS_SCAN:
-		err = scan(census->pagemap, base, bytes, count_run, &count);
+		err = scan(census->pagemap, base, bytes, 0, count_run, &count);
 		break;
 	case FL_CENSUS_PAGEMAP:
 		err = read_pagemap(census->pagemap, base, bytes, count_run,
@@ -167,8 +167,23 @@ int fl_census_runs(const struct fl_census *census, const char *base,
 		   size_t bytes, fl_census_run_fn each, void *arg)
 {
 	if (census->best == FL_CENSUS_SCAN)
-		return scan(census->pagemap, base, bytes, each, arg);
+		return scan(census->pagemap, base, bytes, 0, each, arg);
 	return read_pagemap(census->pagemap, base, bytes, each, arg);
+}
+
+int fl_census_anonymous(const struct fl_census *census, const char *base,
+			size_t bytes, uint64_t *pages)
+{
+	uint64_t count = 0;
+	int err;
+
+	if (census->best != FL_CENSUS_SCAN)
+		return -ENOTSUP;
+	err = scan(census->pagemap, base, bytes, PAGE_IS_FILE, count_run,
+		   &count);
+	if (!err)
+		*pages = count;
+	return err;
 }
 
 /* The value in bytes of a "Name:   123 kB" line, or false. */

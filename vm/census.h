@@ -51,6 +51,15 @@ typedef void (*fl_census_run_fn)(void *arg, char *base, uint64_t pages);
 int fl_census_runs(const struct fl_census *census, const char *base,
 		   size_t bytes, fl_census_run_fn each, void *arg);
 
+/*
+ * fl_census_anonymous: Count resident pages of [base, base + bytes), mapped or not,
+ * that are of no file; what was written to private mappings of files is of none.
+ * Returns 0, -ENOTSUP (needs FL_CENSUS_SCAN), or -errno.
+ */
+#define FL_CENSUS_END	(((uintptr_t)1 << 47) - 4096)	/* of a program's addresses */
+int fl_census_anonymous(const struct fl_census *census, const char *base,
+			size_t bytes, uint64_t *pages);
+
 /* The process as a whole, from /proc/self. */
 struct fl_process_pages {
 	uint64_t resident_bytes;	/* Rss of smaps_rollup */

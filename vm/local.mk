@@ -27,7 +27,8 @@ libfaultline_la_SOURCES = \
 	%D%/uffd.c \
 	%D%/uffd_fill.c \
 	%D%/uffd_service.c \
-	%D%/uffd_spans.c
+	%D%/uffd_spans.c \
+	%D%/written.c
 AM_CPPFLAGS += $(URING_CFLAGS) $(NUMA_CFLAGS)
 libfaultline_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 # When functions are added: current and age go up by one; when one changes or
@@ -57,4 +58,5 @@ vminclude_HEADERS = \
 	%D%/uffd.h \
 	%D%/uffd_fill.h \
 	%D%/uffd_service.h \
-	%D%/uffd_spans.h
+	%D%/uffd_spans.h \
+	%D%/written.h

@@ -13,6 +13,13 @@
 #include "vm/reserve.h"
 #include "vm/uffd.h"
 
+static bool tracking;
+
+void fl_uffd_track(void)
+{
+	tracking = true;
+}
+
 int fl_uffd_open(uint64_t features, struct fl_uffd *uffd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -33,6 +40,9 @@ int fl_uffd_open(uint64_t features, struct fl_uffd *uffd)
 		return err;
 	if ((offer.features & features) != features)
 		return -ENOTSUP;
+	/* With both, protected pages would be no faults any more. */
+	if (tracking && !(features & UFFD_FEATURE_PAGEFAULT_FLAG_WP))
+		features |= offer.features & UFFD_FEATURE_WP_ASYNC;
 
 	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (fd < 0)
@@ -43,7 +53,10 @@ int fl_uffd_open(uint64_t features, struct fl_uffd *uffd)
 		close(fd);
 		return err;
 	}
-	*uffd = (struct fl_uffd){ .fd = fd, .features = offer.features };
+	*uffd = (struct fl_uffd){
+		.fd = fd, .features = offer.features,
+		.tracks = tracking && (features & UFFD_FEATURE_WP_ASYNC),
+	};
 	return 0;
 }
 
@@ -84,7 +97,8 @@ static int watch(const struct fl_uffd *uffd, char *base, size_t bytes,
 
 int fl_uffd_register(const struct fl_uffd *uffd, char *base, size_t bytes)
 {
-	return watch(uffd, base, bytes, UFFDIO_REGISTER_MODE_MISSING);
+	return watch(uffd, base, bytes, UFFDIO_REGISTER_MODE_MISSING |
+		     (uffd->tracks ? UFFDIO_REGISTER_MODE_WP : 0));
 }
 
 int fl_uffd_register_wp(const struct fl_uffd *uffd, char *base, size_t bytes)

@@ -20,12 +20,14 @@
 #ifndef FL_VM_UFFD_H
 #define FL_VM_UFFD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct fl_uffd {
 	int fd;
 	uint64_t features;	/* what the kernel offers */
+	bool tracks;		/* see fl_uffd_track */
 };
 
 /*
@@ -36,6 +38,15 @@ struct fl_uffd {
  */
 int fl_uffd_open(uint64_t features, struct fl_uffd *uffd);
 void fl_uffd_close(struct fl_uffd *uffd);
+
+/*
+ * fl_uffd_track: From now on, descriptors that are not for protected pages
+ * themselves are opened, and their ranges registered, so that the kernel can be
+ * asked which pages were written (vm/written.h), where it can do that (Linux 6.7).
+ * For the whole process, and for good; costs a fault at the first store to a
+ * page after each time it is asked.
+ */
+void fl_uffd_track(void);
 
 /*
  * fl_uffd_probe: Open one with @features and close it.
