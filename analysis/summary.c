@@ -993,7 +993,7 @@ int fl_summary_pages(const struct fl_summary_arm *arm, struct fl_pages *out)
 		double x = json_number_value(json_array_get(point, 0));
 		double y = json_number_value(json_array_get(point, 1));
 
-		if (json_array_size(point) != 2)
+		if (json_array_size(point) < 2)
 			continue;
 		pages.peak = fmax(pages.peak, y);
 		pages.last = y;

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "harness/account.h"
 #include "harness/cell.h"
 #include "harness/model.h"
 #include "harness/oracle.h"
@@ -27,7 +27,6 @@
 /* Allocations the latency batch may take to see its events. */
 #define LATENCY_ALLOCS_MAX	((uint64_t)1 << 22)
 
-#define NR_CENSUSES		200u
 #define RANGES_MAX		64u
 
 struct run {
@@ -38,7 +37,7 @@ struct run {
 	struct fl_heap *heap;
 	struct fl_region *region;	/* single-region kernels */
 	struct fl_model *model;
-	json_t *pages;
+	struct fl_account account;
 	const char *page_source;	/* who counted resident pages */
 	double trace_s;
 	uint64_t checksum;
@@ -460,59 +459,37 @@ static void take_census(struct run *r)
 	}
 }
 
-/* Account mode: a census every so many events. */
-struct pages_sink {
-	struct fl_census_sink base;
-	struct run *r;
-	struct fl_census census;
-	int err;
-};
-
-static void take_pages(struct fl_census_sink *base, uint64_t event)
+/*
+ * Before the heap is opened: the reference, whose memory is not to be mistaken for
+ * the heap's, and what the process is without a heap.
+ */
+static int begin_account(struct run *r)
 {
-	struct pages_sink *sink = (struct pages_sink *)base;
-	uint64_t pages, reserved = 0;
-
-	if (!sink->err)
-		sink->err = count_pages(&sink->census, sink->r->s, sink->r->heap,
-					FL_RANGE_OBJECTS, &pages, &reserved);
-	if (!sink->err)
-		json_array_append_new(sink->r->pages,
-				      json_pack("[I, I]", (json_int_t)event,
-						(json_int_t)pages));
+	/* Huge pages would hide which pages are used. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	if (!find_kernel(r, r->s, FL_ACCOUNT))
+		return fail(r, "kernel %s has no account mode", r->w.spec.kernel);
+	if (expect(r, 1, 0, &r->checksum))
+		return -ECANCELED;
+	return fl_account_begin(&r->account, r->out);
 }
 
 static int account(struct run *r)
 {
-	const struct fl_kernel *k = find_kernel(r, r->s, FL_ACCOUNT);
-	uint64_t events = fl_workload_is_program(&r->w) ? r->w.nr_events :
-							  r->w.nr_objects;
-	struct pages_sink sink = { .r = r };
+	const uint64_t events = fl_workload_is_program(&r->w) ?
+				r->w.nr_events : r->w.nr_objects + 1;
 	struct fl_batch_result result;
 	struct fl_batch batch;
-	uint64_t checksum;
 	int err;
 
-	if (!k)
-		return fail(r, "kernel %s has no account mode", r->w.spec.kernel);
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	err = expect(r, 1, 0, &checksum);
-	if (!err && fl_census_open(&sink.census))
-		err = fail(r, "page census: cannot read /proc/self/pagemap");
-	if (err)
-		return err;
-	sink.base.take = take_pages;
-	sink.base.every = events / NR_CENSUSES ? events / NR_CENSUSES : 1;
 	fl_workload_batch(&r->w, r->heap, r->region, 1, &batch);
-	batch.census = &sink.base;
-	err = k->run(&batch, &result);
-	err = check(r, "account", err, &result, checksum);
+	err = fl_account_run(&r->account, r->s, find_kernel(r, r->s, FL_ACCOUNT),
+			     &batch, events, &result);
+	err = check(r, "account", err, &result, r->checksum);
 	if (!err)
-		take_pages(&sink.base, result.nr_events);
-	fl_census_close(&sink.census);
-	if (!err && sink.err)
-		err = fail(r, "page census: %s", strerror(-sink.err));
-	r->checksum = checksum;
+		err = r->account.err;
+	if (!err)
+		fl_account_metrics(&r->account);
 	return err;
 }
 
@@ -539,7 +516,7 @@ static json_t *own_json(const struct run *r)
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64, r->checksum);
 	if (spec->trace)
 		trace_name(spec->trace, trace, sizeof(trace));
-	json = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?, s:O?}",
+	json = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?}",
 		"strategy", r->s->name,
 		"settings", fl_settings_json(&cell->module->tunables,
 					     cell->values),
@@ -559,8 +536,9 @@ static json_t *own_json(const struct run *r)
 		"trace", spec->trace ? trace : NULL,
 		"checksum", r->out->status == FL_OK ? checksum : NULL,
 		"cpu", cell->cpu,
-		"page_source", r->page_source,
-		"pages", r->pages);
+		"page_source", r->page_source);
+	if (json)
+		fl_account_json(&r->account, json);
 	if (json && spec->trace) {
 		snprintf(crc, sizeof(crc), "%016" PRIx64,
 			 r->w.trace.contents_crc64);
@@ -572,8 +550,15 @@ static json_t *own_json(const struct run *r)
 /* Why numbers that a cell could have are not there. */
 static void say_what_lacks(struct run *r)
 {
-	for (int m = 0; r->cell->account && m < FL_NR_METRICS; m++)
-		r->out->lacks[m] = "not measured in account mode";
+	for (int m = 0; m < FL_NR_METRICS; m++) {
+		const bool accounts = m >= FL_METRIC_nr_censuses &&
+				      m <= FL_METRIC_last_page_p99_bytes;
+
+		if (accounts != r->cell->account)
+			r->out->lacks[m] = accounts ?
+				"only account mode knows" :
+				"not measured in account mode";
+	}
 	r->out->lacks[FL_METRIC_trace_lines_per_s] = "no trace was read";
 }
 
@@ -625,7 +610,8 @@ static void run(struct run *r)
 		return;
 	}
 	prewarm(r);
-	err = open_heap(r);
+	err = r->cell->account ? begin_account(r) : 0;
+	err = err ? err : open_heap(r);
 	if (r->cell->account) {
 		err = err ? err : account(r);
 	} else {
@@ -652,7 +638,8 @@ int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 		struct fl_complaint *why)
 {
 	struct run r = { .cell = cell, .s = cell->module->strategy,
-			 .out = sample };
+			 .out = sample, .account.census.pagemap = -1,
+			 .account.written = { .uffd.fd = -1, .pagemap = -1 } };
 	uint64_t start;
 	int err = fl_sample_begin(sample, cell->cpu, cell->probe_ns, why);
 
@@ -665,7 +652,6 @@ int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 	if (cell->workload.trace)
 		r.trace_s = fl_clock_ns(&sample->clock,
 					fl_clock_ticks() - start) / 1e9;
-	r.pages = cell->account ? json_array() : NULL;
 	say_what_lacks(&r);
 
 	run(&r);
@@ -676,6 +662,6 @@ int fl_cell_run(const struct fl_cell *cell, struct fl_sample *sample,
 	err = fl_sample_json(sample, FL_OF_CELL, own_json(&r));
 	close_heap(&r);
 	fl_workload_free(&r.w);
-	json_decref(r.pages);
+	fl_account_end(&r.account);
 	return err ? fl_complain(why, err, "%s", strerror(-err)) : 0;
 }

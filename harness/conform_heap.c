@@ -745,7 +745,8 @@ static void list_ranges(struct fl_trial *t, const struct fl_heap *heap,
 		    !r->bytes)
 			fl_trial_fail(t, "a range of %zu bytes is not whole pages",
 				      r->bytes);
-		if (r->kind != FL_RANGE_OBJECTS && r->kind != FL_RANGE_METADATA)
+		if (r->kind != FL_RANGE_OBJECTS &&
+		    r->kind != FL_RANGE_METADATA && r->kind != FL_RANGE_POOL)
 			fl_trial_fail(t, "a range is of no known kind");
 		if (i && r[-1].base + r[-1].bytes > r->base)
 			fl_trial_fail(t, "two ranges share %zu bytes",

@@ -133,10 +133,17 @@ static void add_nothing(struct fl_latency_sink *sink, uint64_t ticks)
 	(void)ticks;
 }
 
-static void take_nothing(struct fl_census_sink *sink, uint64_t event)
+static void note_object(struct fl_event_sink *sink, char *object, uint64_t bytes)
 {
 	(void)sink;
-	(void)event;
+	(void)object;
+	(void)bytes;
+}
+
+static void note_region(struct fl_event_sink *sink, uint32_t slot)
+{
+	(void)sink;
+	(void)slot;
 }
 
 /* One batch of @k on a heap of its own. */
@@ -151,7 +158,10 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 		.nr_regions_max = FL_OPS_SLOTS + 1, .cpu = -1,
 	};
 	struct fl_latency_sink latency = { .add = add_nothing };
-	struct fl_census_sink census = { .take = take_nothing, .every = 100 };
+	struct fl_event_sink events = {
+		.object = note_object, .created = note_region,
+		.died = note_region,
+	};
 	struct fl_region *region = NULL;
 	struct fl_heap *heap = NULL;
 	struct fl_batch batch;
@@ -173,7 +183,7 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 	batch.log = in->log;
 	batch.nr_log = in->w.nr_log;
 	batch.latency = &latency;
-	batch.census = &census;
+	batch.events = &events;
 	err = k->run(&batch, result);
 	s->region_destroy(region);
 	s->close(heap);

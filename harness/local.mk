@@ -17,6 +17,8 @@ faultline_LDADD = $(HARNESS_LIBS)
 faultline_LDFLAGS = $(BINDING_LDFLAGS)
 
 libharness_a_SOURCES = \
+	%D%/account.c \
+	%D%/account.h \
 	%D%/bench_run.c \
 	%D%/bench_run.h \
 	%D%/campaign.c \
@@ -68,6 +70,8 @@ libharness_a_SOURCES = \
 	%D%/hist.h \
 	%D%/keyfile.c \
 	%D%/keyfile.h \
+	%D%/ledger.c \
+	%D%/ledger.h \
 	%D%/listing.c \
 	%D%/listing.h \
 	%D%/matrix.c \

@@ -46,6 +46,31 @@ enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 	X(page_table_bytes, "bytes", FL_OF_CELL, "page tables of the process (VmPTE)") \
 	X(lazy_free_bytes, "bytes", FL_OF_CELL, "resident, but free for the kernel to take (LazyFree)") \
 	X(harness_bytes, "bytes", FL_OF_CELL, "resident memory of the process that is neither the strategy's nor the compiled trace") \
+	X(nr_censuses, "1", FL_OF_CELL, "censuses of an accounting run, at even distances in events") \
+	X(leaked_share, "1", FL_OF_CELL, "pages that are resident, hold nothing alive and never do again before they are given back or the run ends (leaked and censored), over all resident pages; both summed over events") \
+	X(censored_share, "1", FL_OF_CELL, "of these, those that were still resident when the run ended: a longer run might have used them") \
+	X(pooled_share, "1", FL_OF_CELL, "pages that are resident, hold nothing alive, and will again before they are given back, over all resident pages") \
+	X(live_share, "1", FL_OF_CELL, "pages with a byte of a live object, over all resident pages") \
+	X(peak_resident_pages, "pages", FL_OF_CELL, "most resident pages at a census, bookkeeping included") \
+	X(peak_live_pages, "pages", FL_OF_CELL, "most pages with a live object at a census") \
+	X(peak_live_bytes, "bytes", FL_OF_CELL, "most bytes in live objects at a census, sizes rounded up to 8") \
+	X(peak_resident_over_live, "1", FL_OF_CELL, "peak_resident_pages over peak_live_pages") \
+	X(account_events_per_s, "1/s", FL_OF_CELL, "events of the program per second of the accounting run, censuses included: what accounting costs, no result about the strategy") \
+	X(ahead_pages, "pages", FL_OF_CELL, "most pages between two censuses that became resident without an object: opened ahead") \
+	X(outside_pages, "pages", FL_OF_CELL, "most resident pages outside of all declared ranges, beyond those before the heap was opened") \
+	X(written_pages, "pages", FL_OF_CELL, "pages that objects were put on between two censuses, and that were resident at the second, summed over all: what both witnesses saw") \
+	X(written_missed_pages, "pages", FL_OF_CELL, "of these, such that the kernel had not seen written") \
+	X(written_extra_pages, "pages", FL_OF_CELL, "pages that the kernel saw written, and no object was put on") \
+	X(tail_n, "1", FL_OF_CELL, "blocks that were left because the next object went elsewhere") \
+	X(tail_mean_bytes, "bytes", FL_OF_CELL, "tail of such a block: from its last object to its end by the declared geometry, where that does not say to the end of the page") \
+	X(tail_p50_bytes, "bytes", FL_OF_CELL, "the same, median") \
+	X(tail_p90_bytes, "bytes", FL_OF_CELL, "90th percentile") \
+	X(tail_p99_bytes, "bytes", FL_OF_CELL, "99th percentile") \
+	X(last_page_n, "1", FL_OF_CELL, "regions that died with objects in them") \
+	X(last_page_mean_bytes, "bytes", FL_OF_CELL, "from the newest object of a dying region to the end of its page") \
+	X(last_page_p50_bytes, "bytes", FL_OF_CELL, "the same, median") \
+	X(last_page_p90_bytes, "bytes", FL_OF_CELL, "90th percentile") \
+	X(last_page_p99_bytes, "bytes", FL_OF_CELL, "99th percentile") \
 	X(trace_lines_per_s, "1/s", FL_OF_CELL, "lines of the trace read, validated and compiled per second") \
 	X(probe_ns, "ns", FL_OF_BOTH, "the shortest probe for a neighbour on our core that this machine is known to have had") \
 	X(nr_dropped, "1", FL_OF_BOTH, "batches, or pieces of a bench, that were thrown away because a neighbour was at work before or after") \

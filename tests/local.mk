@@ -53,6 +53,7 @@ unit_tests = \
 	%D%/unit/test_giveback_ops \
 	%D%/unit/test_growdown \
 	%D%/unit/test_hist \
+	%D%/unit/test_ledger \
 	%D%/unit/test_matrix \
 	%D%/unit/test_model \
 	%D%/unit/test_module_load \
@@ -128,6 +129,7 @@ check_PROGRAMS += %D%/fault/ordeal
 	%D%/fault/undeclared.c
 
 script_tests = \
+	%D%/account/account.test \
 	%D%/analysis/bench-plots.test \
 	%D%/analysis/benches.test \
 	%D%/analysis/compare.test \
@@ -169,6 +171,11 @@ script_tests = \
 
 # What tests need beside themselves.
 test_helpers = \
+	%D%/account/broken_hides.c \
+	%D%/account/broken_scribbles.c \
+	%D%/account/broken_short.c \
+	%D%/account/broken_takes_live.c \
+	%D%/account/broken_writes_after.c \
 	%D%/analysis/campaign.awk \
 	%D%/cli/witness.c \
 	%D%/codegen/bad.h \

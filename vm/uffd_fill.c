@@ -135,7 +135,7 @@ struct fl_range fl_uffd_fill_range(const struct fl_uffd_fill *fill)
 	return (struct fl_range){
 		.base = fill->first,
 		.bytes = (size_t)(pool_end(fill) - fill->first),
-		.kind = FL_RANGE_METADATA,
+		.kind = FL_RANGE_POOL,
 	};
 }
 

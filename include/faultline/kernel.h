@@ -18,9 +18,8 @@
  *            region dies
  *   latency  times allocations one by one and keeps those behind which the
  *            slow path ran
- *   account  touches every page an object covers and calls back for a census:
- *            program kernels every so many events, chain and tree once a
- *            lifetime, all others every 4,096 objects
+ *   account  touches every page an object covers and says of every event, when
+ *            it is over, what it was: faultline's page ledger hangs on that
  *
  * Every kernel returns a checksum that depends on its parameters and inputs
  * and on nothing else: not on the strategy, the addresses or the mode.
@@ -68,10 +67,18 @@ struct fl_latency_sink {
 	void (*add)(struct fl_latency_sink *sink, uint64_t ticks);
 };
 
-/* Called by account mode; @event is the number of events done so far. */
-struct fl_census_sink {
-	void (*take)(struct fl_census_sink *sink, uint64_t event);
-	uint64_t every;		/* program kernels: events between calls, > 0 */
+/*
+ * Whom account mode tells of each event, when it is over.  No kernel holds a copy
+ * of a cursor then.  Implemented by the harness.
+ */
+struct fl_event_sink {
+	/* An object of @bytes, as asked for, in the region of sink->slot. */
+	void (*object)(struct fl_event_sink *sink, char *object, uint64_t bytes);
+	void (*created)(struct fl_event_sink *sink, uint32_t slot);
+	/* Reset or destroyed: the objects of @slot are dead. */
+	void (*died)(struct fl_event_sink *sink, uint32_t slot);
+	uint32_t slot;		/* written by the kernel; 0 where there is but
+				   one region */
 };
 
 /*
@@ -96,7 +103,7 @@ struct fl_batch {
 	struct fl_logged *log;		/* verify: room for every object alive */
 	uint64_t nr_log;
 	struct fl_latency_sink *latency;
-	struct fl_census_sink *census;
+	struct fl_event_sink *events;	/* account */
 };
 
 /* What a kernel keeps per region slot between two visits; zero when new. */

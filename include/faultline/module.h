@@ -216,8 +216,10 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 	}
 	if (mode == FL_VERIFY)
 		fl_verify_add(batch, v, log_head, p, bytes, used, word);
-	if (mode == FL_ACCOUNT)
+	if (mode == FL_ACCOUNT) {
 		fl_touch(p, bytes);
+		batch->events->object(batch->events, p, bytes);
+	}
 	return p;
 }
 

@@ -148,6 +148,7 @@ struct fl_open_args {
 enum fl_range_kind {
 	FL_RANGE_OBJECTS,	/* blocks: objects live here */
 	FL_RANGE_METADATA,	/* the strategy's own bookkeeping */
+	FL_RANGE_POOL,		/* pages that are moved to where objects are */
 };
 
 struct fl_range {
@@ -187,7 +188,7 @@ struct fl_kernel;
 /*
  * The strategy's table: cold operations only.  R: required.  O: optional, may
  * be NULL.  None is called while a kernel runs except region_create,
- * region_reset and region_destroy, and, by the census of account mode, ranges.
+ * region_reset and region_destroy, and, by the censuses of account mode, ranges.
  */
 struct fl_strategy {
 	uint32_t magic;			/* FL_MAGIC */

@@ -64,7 +64,7 @@ static void assert_pool(uint64_t pages)
 	assert_int_equal(pool.bytes, pages * page);
 	if (!pages)
 		return;
-	assert_int_equal(pool.kind, FL_RANGE_METADATA);
+	assert_int_equal(pool.kind, FL_RANGE_POOL);
 	assert_int_equal(resident(pool.base, pool.bytes), pages);
 	assert_int_equal(resident(it.fill.pool, it.fill.pool_bytes), pages);
 }

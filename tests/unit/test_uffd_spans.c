@@ -244,7 +244,7 @@ static void test_ranges(void **state)
 	assert_int_equal(ranges[others].bytes, 77);
 	assert_int_equal(fl_uffd_spans_ranges(heap, ranges, 16), others + 1);
 	assert_int_equal(ranges[others].bytes, 16 * page);
-	assert_int_equal(ranges[others].kind, FL_RANGE_METADATA);
+	assert_int_equal(ranges[others].kind, FL_RANGE_POOL);
 	assert_int_equal(fl_uffd_spans_trim(heap), 16 * page);
 	assert_int_equal(fl_uffd_spans_ranges(heap, ranges, 16), others);
 	fl_uffd_spans_close(heap);

@@ -423,8 +423,8 @@ static void test_batch(void **state)
 /* Sinks that count what they are told. */
 struct counting_sinks {
 	struct fl_latency_sink latency;
-	struct fl_census_sink census;
-	uint64_t nr_censuses, last_event;
+	struct fl_event_sink events;
+	uint64_t nr_objects, nr_created, nr_died;
 };
 
 static void count_latency(struct fl_latency_sink *sink, uint64_t ticks)
@@ -434,14 +434,30 @@ static void count_latency(struct fl_latency_sink *sink, uint64_t ticks)
 	fail_msg("the oracle has no slow path");
 }
 
-static void count_census(struct fl_census_sink *census, uint64_t event)
+static struct counting_sinks *of(struct fl_event_sink *events)
 {
-	struct counting_sinks *sinks = (struct counting_sinks *)(void *)
-		((char *)census - offsetof(struct counting_sinks, census));
+	return (struct counting_sinks *)(void *)
+		((char *)events - offsetof(struct counting_sinks, events));
+}
 
-	assert_true(event >= sinks->last_event);
-	sinks->last_event = event;
-	sinks->nr_censuses++;
+static void count_object(struct fl_event_sink *events, char *object,
+			 uint64_t bytes)
+{
+	assert_non_null(object);
+	(void)bytes;
+	of(events)->nr_objects++;
+}
+
+static void count_created(struct fl_event_sink *events, uint32_t slot)
+{
+	assert_int_equal(events->slot, slot);
+	of(events)->nr_created++;
+}
+
+static void count_died(struct fl_event_sink *events, uint32_t slot)
+{
+	(void)slot;
+	of(events)->nr_died++;
 }
 
 /*
@@ -453,7 +469,8 @@ static uint64_t run(struct fl_workload *w, const struct fl_kernel *kernel,
 {
 	struct counting_sinks sinks = {
 		.latency.add = count_latency,
-		.census = { .take = count_census, .every = 100 },
+		.events = { .object = count_object, .created = count_created,
+			    .died = count_died },
 	};
 	struct fl_logged *log = calloc(w->nr_log, sizeof(*log));
 	const bool program = fl_workload_is_program(w);
@@ -472,14 +489,17 @@ static uint64_t run(struct fl_workload *w, const struct fl_kernel *kernel,
 	batch.log = log;
 	batch.nr_log = w->nr_log;
 	batch.latency = &sinks.latency;
-	batch.census = &sinks.census;
+	batch.events = &sinks.events;
 	assert_int_equal(kernel->run(&batch, &result), 0);
 	assert_int_equal(result.error, 0);
 	assert_int_equal(result.nr_allocs, nr_lifetimes * w->nr_objects);
 	if (program)
 		assert_int_equal(result.nr_events, nr_lifetimes * w->nr_events);
-	if (kernel->mode == FL_ACCOUNT && strcmp(kernel->name, "empty"))
-		assert_true(sinks.nr_censuses > 0);
+	if (kernel->mode == FL_ACCOUNT && strcmp(kernel->name, "empty")) {
+		assert_int_equal(sinks.nr_objects, result.nr_allocs);
+		assert_int_equal(sinks.nr_objects + sinks.nr_created +
+				 sinks.nr_died, result.nr_events);
+	}
 	if (region)
 		fl_oracle.region_destroy(region);
 	fl_oracle.close(heap);

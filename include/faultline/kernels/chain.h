@@ -37,8 +37,6 @@ fl_hot int fl_chain(const struct fl_batch *batch, struct fl_batch_result *result
 		fl_leave(&at, residence);
 		for (const struct fl_link *n = head; n; n = n->next)
 			checksum = checksum * 31 + n->value;
-		if (mode == FL_ACCOUNT)
-			batch->census->take(batch->census, (l + 1) * nr_objects);
 		if (mode == FL_VERIFY)
 			fl_verify_region(batch, &verify, &log_head);
 		if (region->error) {
@@ -46,6 +44,8 @@ fl_hot int fl_chain(const struct fl_batch *batch, struct fl_batch_result *result
 			break;
 		}
 		strategy_region_reset(region);
+		if (mode == FL_ACCOUNT)
+			batch->events->died(batch->events, 0);
 	}
 	*result = (struct fl_batch_result){
 		.checksum = checksum,

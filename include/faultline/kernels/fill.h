@@ -48,16 +48,6 @@ fl_hot uint64_t fl_chunk(uint64_t *left)
 	return n;
 }
 
-/* A chunk is done; @object was its last, and @done all of this run so far. */
-fl_hot void fl_chunk_end(const struct fl_batch *batch,
-			 struct fl_samples *samples, const char *object,
-			 uint64_t done, enum fl_mode mode)
-{
-	fl_sample(samples, object);
-	if (mode == FL_ACCOUNT)
-		batch->census->take(batch->census, done);
-}
-
 /*
  * The objects of a lifetime are dead: what they held goes into @checksum.
  * Returns the region's error, with which the run ends.
@@ -74,6 +64,8 @@ fl_hot int fl_lifetime_end(const struct fl_batch *batch, struct fl_at *at,
 	if (at->region->error)
 		return at->region->error;
 	strategy_region_reset(at->region);
+	if (mode == FL_ACCOUNT)
+		batch->events->died(batch->events, 0);
 	return 0;
 }
 
@@ -131,8 +123,7 @@ fl_hot int fl_run_sizes(const struct fl_batch *batch,
 				p = fl_new(batch, &at, &verify, &log_head,
 					   bytes, 8, word, residence, mode);
 			}
-			fl_chunk_end(batch, &samples, p,
-				     (l + 1) * nr_objects - left, mode);
+			fl_sample(&samples, p);
 		}
 		error = fl_lifetime_end(batch, &at, &samples, &checksum,
 					&verify, &log_head, residence, mode);

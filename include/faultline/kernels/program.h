@@ -43,7 +43,7 @@ fl_hot int fl_program(const struct fl_batch *batch,
 	struct fl_slot_state *const states = batch->states;
 	struct fl_region **const slots = batch->slots;
 	struct fl_verify verify = { 0 };
-	uint64_t checksum = 0, nr_allocs = 0, nr_other = 0, census = 0;
+	uint64_t checksum = 0, nr_allocs = 0, nr_other = 0;
 	int error = 0;
 
 	(void)size;
@@ -57,15 +57,6 @@ fl_hot int fl_program(const struct fl_batch *batch,
 			const uint32_t slot = op & FL_SLOT_MASK;
 			uint64_t bytes = op;
 
-			if (mode == FL_ACCOUNT &&
-			    nr_allocs + nr_other >= census) {
-				if (at.region)
-					fl_leave(&at, residence);
-				batch->census->take(batch->census,
-						    nr_allocs + nr_other);
-				census = nr_allocs + nr_other +
-					 batch->census->every;
-			}
 			if (fl_likely(op < FL_OP_BASE)) {
 allocate:
 				last = fl_new(batch, &at, &verify,
@@ -95,6 +86,12 @@ allocate:
 				current = slot;
 				last = states[slot].last;
 				fl_enter(&at, slots[slot], residence);
+				if (mode == FL_ACCOUNT)
+					batch->events->slot = slot;
+				if (mode == FL_ACCOUNT &&
+				    (op & FL_OP_MASK) == FL_OP_CREATE)
+					batch->events->created(batch->events,
+							       slot);
 				break;
 			case FL_OP_RESET:
 			case FL_OP_DESTROY:
@@ -124,6 +121,9 @@ allocate:
 						fl_enter(&at, slots[slot],
 							 residence);
 				}
+				if (mode == FL_ACCOUNT)
+					batch->events->died(batch->events,
+							    slot);
 				break;
 			}
 		}

@@ -91,8 +91,6 @@ fl_hot int fl_tree(const struct fl_batch *batch, struct fl_batch_result *result,
 		/* Unfinished subtrees; a join cut short left its inputs behind. */
 		while (depth)
 			checksum = fl_tree_walk(stack[--depth], checksum);
-		if (mode == FL_ACCOUNT)
-			batch->census->take(batch->census, (l + 1) * nr_objects);
 		if (mode == FL_VERIFY)
 			fl_verify_region(batch, &verify, &log_head);
 		if (region->error) {
@@ -100,6 +98,8 @@ fl_hot int fl_tree(const struct fl_batch *batch, struct fl_batch_result *result,
 			break;
 		}
 		strategy_region_reset(region);
+		if (mode == FL_ACCOUNT)
+			batch->events->died(batch->events, 0);
 	}
 	*result = (struct fl_batch_result){
 		.checksum = checksum,

@@ -65,8 +65,7 @@
 			for (; word != end; word += (nr_sites)) {	\
 				sites					\
 			}						\
-			fl_chunk_end(batch, &samples, p,		\
-				     (l + 1) * nr_objects - left, mode); \
+			fl_sample(&samples, p);				\
 		}							\
 		error = fl_lifetime_end(batch, &at, &samples, &checksum, \
 					&verify, &log_head, residence,	\
