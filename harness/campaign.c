@@ -524,3 +524,25 @@ int fl_campaign_list(const struct fl_plan *plan,
 	close_campaign(&c);
 	return err;
 }
+
+int fl_campaign_commands(const struct fl_plan *plan,
+			 const struct fl_campaign_options *options,
+			 struct fl_complaint *why)
+{
+	struct fl_campaign c;
+	int err = look_at(&c, plan, options, why);
+
+	for (uint32_t i = 0; !err && i < plan->nr_cells; i++)
+		for (uint32_t a = 0; a < plan->nr_arms; a++) {
+			const struct fl_campaign_pair p = { i, a };
+			char command[FL_CAMPAIGN_COMMAND_BYTES];
+
+			if (!c.selected[i] || !plan->cells[i].arms[a])
+				continue;
+			fl_campaign_command(&c, p, 0, command);
+			printf("%s\t%s\t%s\n", plan->cells[i].name,
+			       plan->arms[a].name, command);
+		}
+	close_campaign(&c);
+	return err;
+}

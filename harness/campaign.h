@@ -73,6 +73,8 @@ int fl_campaign_run(const struct fl_plan *plan,
  * fl_campaign_show: Print what would be run, and how long it may take, from
  * what the samples in the output directory took if it is there.
  * fl_campaign_list: Print each cell with its arms.
+ * fl_campaign_commands: Print each pair with what to type to have a sample of its
+ * first block measured by itself: cell, arm and command, tabs between them.
  * Return 0 or as fl_campaign_run.
  */
 int fl_campaign_show(const struct fl_plan *plan,
@@ -81,6 +83,9 @@ int fl_campaign_show(const struct fl_plan *plan,
 int fl_campaign_list(const struct fl_plan *plan,
 		     const struct fl_campaign_options *options,
 		     struct fl_complaint *why);
+int fl_campaign_commands(const struct fl_plan *plan,
+			 const struct fl_campaign_options *options,
+			 struct fl_complaint *why);
 
 /*
  * fl_campaign_estimate: Samples to go, and seconds, by what is in the output

@@ -135,6 +135,20 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 		add_word(w, "--json");
 }
 
+void fl_campaign_command(const struct fl_campaign *c, struct fl_campaign_pair p,
+			 uint32_t block, char out[FL_CAMPAIGN_COMMAND_BYTES])
+{
+	struct words words;
+	size_t n = 0;
+
+	*out = '\0';
+	make_command(c, p, block, true, &words);
+	for (uint32_t i = 0; i < words.nr && n < FL_CAMPAIGN_COMMAND_BYTES; i++)
+		n += (size_t)snprintf(out + n, FL_CAMPAIGN_COMMAND_BYTES - n,
+				      "%s%s", i ? " " : "", words.word[i]);
+	free_words(&words);
+}
+
 /* Our environment, and so many bytes more: it moves the child's stack. */
 static char **make_environment(uint32_t padding)
 {
@@ -343,16 +357,10 @@ static json_t *stand_in(const struct fl_campaign *c, struct fl_campaign_pair p,
 			uint32_t block, const struct verdict *v)
 {
 	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
-	char command[1024] = "";
-	struct words words;
+	char command[FL_CAMPAIGN_COMMAND_BYTES];
 	json_t *line, *of_cell;
-	size_t n = 0;
 
-	make_command(c, p, block, true, &words);
-	for (uint32_t i = 0; i < words.nr && n < sizeof(command); i++)
-		n += (size_t)snprintf(command + n, sizeof(command) - n, "%s%s",
-				      i ? " " : "", words.word[i]);
-	free_words(&words);
+	fl_campaign_command(c, p, block, command);
 	line = json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:{}, s:{}, s:[]}",
 		"schema", FL_CAMPAIGN_SCHEMA,
 		"status", fl_sample_status_name(v->status),

@@ -169,6 +169,12 @@ int fl_campaign_check_fingerprint(struct fl_campaign *c, const char *dir,
 
 /* ---- campaign_sample.c ---- */
 
+#define FL_CAMPAIGN_COMMAND_BYTES	1024
+
+/* What to type to have the sample measured again. */
+void fl_campaign_command(const struct fl_campaign *c, struct fl_campaign_pair p,
+			 uint32_t block, char out[FL_CAMPAIGN_COMMAND_BYTES]);
+
 /*
  * Run a sample and record it.  Returns 0, or with c->why -EINTR (told to stop;
  * nothing was recorded) or -errno.

@@ -15,6 +15,7 @@ enum {
 	KEY_OUTPUT = 'o', KEY_QUICK = 'q', KEY_DRY_RUN = 'n',
 	KEY_SEED = 256, KEY_BLOCKS, KEY_ONLY, KEY_LIST, KEY_CPU,
 	KEY_NO_PROGRESS, KEY_ALL = 'a', KEY_INTO = 300, KEY_RESUME,
+	KEY_COMMANDS,
 };
 
 static const struct argp_option options[] = {
@@ -29,6 +30,7 @@ static const struct argp_option options[] = {
 	{ "cpu", KEY_CPU, "N", 0, "run samples on this CPU (the last one we may use)", 2 },
 	{ "dry-run", KEY_DRY_RUN, NULL, 0, "print what would be run, and how long it may take", 3 },
 	{ "list", KEY_LIST, NULL, 0, "print the cells and their arms", 3 },
+	{ "commands", KEY_COMMANDS, NULL, 0, "print what to type for one sample of each arm of each cell", 3 },
 	{ "no-progress", KEY_NO_PROGRESS, NULL, 0, "say nothing before the end", 3 },
 	{ 0 },
 };
@@ -38,7 +40,7 @@ struct arguments {
 	char **words;
 	size_t nr_words;
 	const char *into;
-	bool quick, dry_run, list, all, resume;
+	bool quick, dry_run, list, commands, all, resume;
 };
 
 static uint64_t number(const char *option, const char *text, uint64_t low,
@@ -100,6 +102,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_LIST:
 		a->list = true;
+		break;
+	case KEY_COMMANDS:
+		a->commands = true;
 		break;
 	case KEY_NO_PROGRESS:
 		c->no_progress = true;
@@ -172,7 +177,9 @@ static int show_plans(const struct arguments *a,
 		if (m->matrix)
 			puts("kernel: the running kernel is asked, in about a second");
 		else
-			err = a->list ?
+			err = a->commands ?
+			      fl_campaign_commands(&m->plan, &a->campaign, why) :
+			      a->list ?
 			      fl_campaign_list(&m->plan, &a->campaign, why) :
 			      fl_campaign_show(&m->plan, &a->campaign, why);
 	}
@@ -214,7 +221,7 @@ int fl_cmd_campaign(int argc, char **argv)
 	if (err) {
 		status = FL_EXIT_USAGE;
 	} else {
-		err = a.list || a.dry_run ? show_plans(&a, &set, &why) :
+		err = a.list || a.dry_run || a.commands ? show_plans(&a, &set, &why) :
 					    run_plans(&a, &set, &why);
 		status = !err ? FL_EXIT_OK : err == -EINTR ? EXIT_INTERRUPTED :
 			 err == -EINVAL ? FL_EXIT_USAGE : FL_EXIT_FAILED;

@@ -150,6 +150,7 @@ script_tests = \
 	%D%/cli/campaign.test \
 	%D%/cli/campaigns.test \
 	%D%/cli/kernel.test \
+	%D%/cli/outside.test \
 	%D%/codegen/codegen.test \
 	%D%/codegen/conventions.test \
 	%D%/codegen/levels.test \
