@@ -6,10 +6,16 @@
 
 benchdir = $(pkglibdir)/benches
 
+bench_LTLIBRARIES += %D%/builder.la
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
+
+%C%_builder_la_SOURCES = \
+	%D%/builder.c \
+	%D%/builder.h \
+	%D%/builder_ways.c
 
 %C%_fault_la_SOURCES = \
 	%D%/companion.c \

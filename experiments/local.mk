@@ -10,6 +10,9 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/README.md \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
+	%D%/13-builders/README.md \
+	%D%/13-builders/claims.ini \
+	%D%/13-builders/plan.ini \
 	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/claims.ini \

@@ -136,6 +136,19 @@ static void settle(const struct fl_bench_spec *spec, struct fl_sample *sample,
 	fl_sample_quiet(sample);
 }
 
+/* Stays loaded: a process runs one bench. */
+static const struct fl_strategy *find_strategy(const char *name, char *reason,
+					       size_t reason_bytes)
+{
+	struct fl_module module;
+	struct fl_complaint why;
+
+	if (!fl_module_named(FL_MODULE_STRATEGY, name, &module, &why))
+		return module.strategy;
+	snprintf(reason, reason_bytes, "%s", why.text);
+	return NULL;
+}
+
 static void measure(const struct fl_bench_spec *spec, struct fl_sample *sample,
 		    struct meter *meter, double *own)
 {
@@ -147,7 +160,7 @@ static void measure(const struct fl_bench_spec *spec, struct fl_sample *sample,
 		.nr_single = spec->nr_single, .seed = spec->seed,
 		.cpu = spec->cpu, .planted = spec->planted,
 		.latency = spec->nr_single ? &sink.base : NULL,
-		.meter = &meter->base,
+		.meter = &meter->base, .strategy = find_strategy,
 	};
 	char reason[512] = "";
 	int err;
@@ -169,6 +182,11 @@ static void measure(const struct fl_bench_spec *spec, struct fl_sample *sample,
 	err = bench->run(&args, &result, reason, sizeof(reason));
 	fl_counters_close(meter->counters);
 	take_singles(meter, true);
+	if (err == -ENOTSUP) {
+		fl_sample_refuse(sample, "%s", *reason ? reason :
+				 strerror(-err));
+		return;
+	}
 	if (err)
 		err = fl_sample_fail(sample, "%s", *reason ? reason :
 				     strerror(-err));

@@ -137,6 +137,7 @@ script_tests = \
 	%D%/analysis/query.test \
 	%D%/analysis/report.test \
 	%D%/analysis/verdict.test \
+	%D%/benches/builder.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
 	%D%/benches/trap.test \

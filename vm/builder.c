@@ -9,6 +9,13 @@
 #define FIRST_BYTES	512u
 
 /*
+ * What a first chunk holds when it cannot grow where it is: up to this it moves, and
+ * stays the only one; above it the next chunk is a second one, and all are copied at
+ * the end.
+ */
+#define MOVE_BYTES_MAX	((size_t)256 << 10)
+
+/*
  * A chunk that was filled.  Its description stands at the low end of the one after
  * it, so that a builder's first chunk holds nothing but elements.
  */
@@ -35,18 +42,23 @@ static void misused(const struct fl_builder *b, const char *what)
 	abort();
 }
 
-/* False, and told, if it is not open. */
-static bool is_open(const struct fl_builder *b, const char *what)
+static fl_cold void not_open(const struct fl_builder *b, const char *what)
 {
 	char text[80];
 
-	if (b->state == FL_BUILDER_OPEN)
-		return true;
 	snprintf(text, sizeof(text), "%s after %s", what,
 		 b->state == FL_BUILDER_CLOSED ? "its close" :
 		 b->state == FL_BUILDER_BEREFT ? "the end of its region" :
 		 "nothing: it was never opened");
 	misused(b, text);
+}
+
+/* False, and told, if it is not open. */
+static inline bool is_open(const struct fl_builder *b, const char *what)
+{
+	if (fl_likely(b->state == FL_BUILDER_OPEN))
+		return true;
+	not_open(b, what);
 	return false;
 }
 
@@ -121,17 +133,31 @@ static int more_elsewhere(struct fl_builder *b, size_t bytes)
 	return 0;
 }
 
-/* Twice as long if there is room, or at least a little longer. */
+/* Twice as long, where it is. */
 static bool grow(struct fl_builder *b, size_t bytes)
 {
-	for (uint64_t more = b->chunk.bytes;
-	     more >= bytes && more >= FIRST_BYTES / 2; more /= 2)
-		if (!b->strategy->chunk_grow(b->region, &b->chunk,
-					     b->chunk.bytes + more)) {
-			b->end = b->chunk.base + b->chunk.bytes;
-			return true;
-		}
-	return false;
+	const uint64_t more = b->chunk.bytes > bytes ? b->chunk.bytes : bytes;
+
+	if (b->strategy->chunk_grow(b->region, &b->chunk,
+				    b->chunk.bytes + more))
+		return false;
+	b->end = b->chunk.base + b->chunk.bytes;
+	return true;
+}
+
+/* Into a larger chunk, so that what began in the rest of a block can be linked. */
+static void move(struct fl_builder *b, const struct fl_chunk *chunk)
+{
+	const struct fl_chunk old = b->chunk;
+	const size_t used = (size_t)(b->next - b->first);
+
+	memcpy(chunk->base, b->first, used);
+	b->copied_bytes += used;
+	b->chunk = *chunk;
+	b->first = chunk->base;
+	b->next = chunk->base + used;
+	b->end = chunk->base + chunk->bytes;
+	b->strategy->chunk_give(b->region, &old, 0);
 }
 
 /* Where elements begin in a chunk that describes the one before it. */
@@ -141,14 +167,37 @@ static size_t head_bytes(const struct fl_builder *b)
 	       ~(b->align - 1);
 }
 
+/*
+ * Straight into its place: a copy of what was stored a moment ago, in pieces of another
+ * size, would wait for it.
+ */
+static int first_chunk(struct fl_builder *b, size_t bytes)
+{
+	const uint64_t want = bytes < FIRST_BYTES ? FIRST_BYTES : bytes;
+	int err = b->strategy->chunk_take(b->region, want, b->align, &b->chunk);
+
+	if (err && want > bytes)
+		err = b->strategy->chunk_take(b->region, bytes, b->align,
+					      &b->chunk);
+	if (err)
+		return err;
+	b->nr_chunks = 1;
+	b->first = b->next = b->chunk.base;
+	b->end = b->chunk.base + b->chunk.bytes;
+	return 0;
+}
+
 static int more_chunk(struct fl_builder *b, size_t bytes)
 {
-	const size_t head = b->chunk.base ? head_bytes(b) : 0;
-	uint64_t want = b->chunk.base ? 2 * b->chunk.bytes : FIRST_BYTES;
+	const size_t used = (size_t)(b->next - b->first);
+	const bool moves = !b->full && used <= MOVE_BYTES_MAX;
+	const size_t head = moves ? used : head_bytes(b);
+	uint64_t want = 2 * b->chunk.bytes;
+	struct fl_builder_full *full;
 	struct fl_chunk chunk;
 	int err;
 
-	if (b->chunk.base && grow(b, bytes))
+	if (grow(b, bytes))
 		return 0;
 	if (want < head + bytes)
 		want = head + bytes;
@@ -158,17 +207,18 @@ static int more_chunk(struct fl_builder *b, size_t bytes)
 					      &chunk);
 	if (err)
 		return err;
-	if (head) {
-		struct fl_builder_full *full = (void *)chunk.base;
-
-		full->chunk = b->chunk;
-		full->first = b->first;
-		full->bytes = (uint64_t)(b->next - b->first);
-		full->older = b->full;
-		b->full = full;
-		b->full_bytes += full->bytes;
-	}
 	b->nr_chunks++;
+	if (moves) {
+		move(b, &chunk);
+		return 0;
+	}
+	full = (void *)chunk.base;
+	full->chunk = b->chunk;
+	full->first = b->first;
+	full->bytes = used;
+	full->older = b->full;
+	b->full = full;
+	b->full_bytes += used;
 	b->chunk = chunk;
 	b->first = b->next = chunk.base + head;
 	b->end = chunk.base + chunk.bytes;
@@ -181,8 +231,9 @@ static bool make_room(struct fl_builder *b, size_t bytes)
 	if (!b->error && bytes > FL_OBJECT_BYTES_MAX)
 		b->error = -ENOMEM;
 	if (!b->error)
-		b->error = has_chunks(b) ? more_chunk(b, bytes) :
-			more_elsewhere(b, bytes);
+		b->error = !has_chunks(b) ? more_elsewhere(b, bytes) :
+			b->chunk.base ? more_chunk(b, bytes) :
+			first_chunk(b, bytes);
 	if (b->error)
 		b->next = b->end = b->first = NULL;
 	return !b->error;
@@ -233,7 +284,7 @@ static int copy(struct fl_builder *b, uint64_t bytes, void **array)
 		at -= full->bytes;
 		memcpy(at, full->first, full->bytes);
 	}
-	b->copied_bytes = bytes;
+	b->copied_bytes += bytes;
 	*array = p;
 	return 0;
 }

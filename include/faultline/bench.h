@@ -39,7 +39,7 @@
 #define FL_BENCH_MAGIC		0x46b1e002u
 
 /* Raised whenever a struct or the meaning of a hook in this header changes. */
-#define FL_BENCH_ABI_VERSION	2u
+#define FL_BENCH_ABI_VERSION	3u
 
 /* Most metrics a bench may declare. */
 #define FL_BENCH_METRICS_MAX	16u
@@ -73,6 +73,14 @@ struct fl_bench_args {
 					   of some percent: it must be found */
 	struct fl_latency_sink *latency;	/* with nr_single > 0 only */
 	struct fl_bench_meter *meter;		/* always there */
+	/*
+	 * For parts of the library that any strategy can carry: the strategy of
+	 * that name, found as `faultline run` finds it, if it can run here with
+	 * these @values.  NULL with a reason otherwise: run() then returns
+	 * -ENOTSUP.
+	 */
+	const struct fl_strategy *(*strategy)(const char *name, char *reason,
+					      size_t reason_bytes);
 };
 
 /* A number beside the time that a bench reports about a sample. */
@@ -157,7 +165,9 @@ struct fl_bench {
 
 	/*
 	 * R: One sample.  Returns 0, or -errno with a reason (what was expected
-	 * and what was seen) of at most @reason_bytes - 1 characters.
+	 * and what was seen) of at most @reason_bytes - 1 characters.  -ENOTSUP:
+	 * what probe() could not know, this host cannot do; the sample is not
+	 * failed but unsupported.
 	 */
 	int (*run)(const struct fl_bench_args *args,
 		   struct fl_bench_result *result, char *reason,

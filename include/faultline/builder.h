@@ -7,7 +7,8 @@
  * "array".  It fills chunks (struct fl_chunk) of the region from low to high.  An
  * array in one chunk is "linked": it stays where it is, and what it leaves of the
  * chunk serves later objects.  Otherwise it is copied into an object of exactly its
- * size, and the chunks go back.
+ * size, and the chunks go back.  A short array that began in the rest of a block
+ * and outgrows it moves to another, once, and is linked there.
  *
  *	struct fl_builder b;
  *

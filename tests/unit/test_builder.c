@@ -124,8 +124,27 @@ static void copied_from_chunks(void **state)
 	push_words(&b, nr);
 	close_words(&b, nr);
 	assert_false(b.linked);
-	assert_int_equal(b.copied_bytes, nr * 8);
+	/* Whatever it moved before. */
+	assert_in_range(b.copied_bytes, nr * 8, 2 * nr * 8);
 	assert_true(b.nr_chunks > 1);
+	place_close(&p);
+}
+
+/* It begins in a rest that is too small, moves, and is linked. */
+static void moved_and_linked(void **state)
+{
+	struct place p;
+	struct fl_builder b;
+
+	(void)state;
+	place_open(&p, "bump_down", 0);
+	p.s->object_new(p.region, BLOCK_BYTES - 2048, 8, 1);
+	fl_builder_open(&b, p.s, p.region, 8);
+	push_words(&b, 2000);
+	close_words(&b, 2000);
+	assert_true(b.linked);
+	assert_in_range(b.copied_bytes, 512, 2048);
+	assert_int_equal(b.nr_chunks, 2);
 	place_close(&p);
 }
 
@@ -333,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(linked_in_place),
 		cmocka_unit_test(copied_from_chunks),
+		cmocka_unit_test(moved_and_linked),
 		cmocka_unit_test(rest_of_a_block),
 		cmocka_unit_test(nested),
 		cmocka_unit_test(without_a_rest),
