@@ -45,3 +45,6 @@ libharness_a_SOURCES += \
 	%D%/summary_sweeps.c \
 	%D%/summary_words.c \
 	%D%/verdict.c
+
+# Reads code and writes results: experiments/10-slow-path.
+nobase_dist_pkgdata_DATA += %D%/sitecode.pl

@@ -121,8 +121,26 @@ static void judge_planteds(struct fl_maker *m)
 		counts[FL_VERDICT_GOOD], judged);
 }
 
+/*
+ * Was any sample to be timed?  What was only read in code needs no controls; what
+ * was to be timed and failed does.
+ */
+static bool anything_timed(const struct fl_summary *s)
+{
+	for (size_t c = 0; c < s->nr_cells; c++)
+		for (size_t a = 0; a < s->cells[c].nr_arms; a++)
+			if (s->cells[c].arms[a].alloc_ns.n ||
+			    s->cells[c].arms[a].nr_ok < s->cells[c].arms[a].nr_blocks)
+				return true;
+	return !s->nr_cells;
+}
+
 void fl_make_verdicts(struct fl_maker *m)
 {
+	if (!anything_timed(&m->s)) {
+		VERDICT(m, "Nothing was timed, so there is nothing that twins would control.");
+		return;
+	}
 	judge_twins(m);
 	judge_planteds(m);
 }

@@ -10,6 +10,8 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/README.md \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
+	%D%/10-slow-path/README.md \
+	%D%/10-slow-path/plan.ini \
 	%D%/13-builders/README.md \
 	%D%/13-builders/claims.ini \
 	%D%/13-builders/plan.ini \

@@ -155,6 +155,7 @@ script_tests = \
 	%D%/codegen/codegen.test \
 	%D%/codegen/conventions.test \
 	%D%/codegen/levels.test \
+	%D%/codegen/sitecode.test \
 	%D%/codegen/thunk.test \
 	%D%/conformance/broken.test \
 	%D%/conformance/clang.test \
@@ -195,6 +196,7 @@ test_helpers = \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl \
 	%D%/codegen/limits.tsv \
+	%D%/codegen/sitecode.c \
 	%D%/codegen/sites.c \
 	%D%/codegen/thunk.c \
 	%D%/conformance/base.h \
