@@ -29,7 +29,8 @@
  *  planted: "seen" if the interval of its ratio lies above 1, else "missed".
  *
  * INVALID if any twin differs, any planted slowdown is missed, or there is not at
- * least one of each that could be judged.  Undecided twins do not make numbers
+ * least one of each that could be judged; a campaign that timed nothing needs
+ * none.  Undecided twins do not make numbers
  * wrong, but coarse; how coarse is said.  A campaign has many twins, so the rule
  * must not cry wolf once in twenty: an interval that lies wholly beyond delta is
  * much rarer than one that excludes 1.
