@@ -120,14 +120,20 @@ static int complain(const struct fl_complaint *why, int err)
 
 /* ---- rows -------------------------------------------------------------------- */
 
-static void text_of(sqlite3_stmt *query, int i, char *out, size_t bytes)
+static void put_value(struct fl_table *table, sqlite3_stmt *query, int i)
 {
-	const char *text = (const char *)sqlite3_column_text(query, i);
-
-	if (sqlite3_column_type(query, i) == SQLITE_FLOAT)
-		snprintf(out, bytes, "%.6g", sqlite3_column_double(query, i));
-	else
-		snprintf(out, bytes, "%s", text ? text : "");
+	switch (sqlite3_column_type(query, i)) {
+	case SQLITE_NULL:
+		fl_table_put(table, FL_DIM, "-");
+		break;
+	case SQLITE_FLOAT:
+		fl_table_put(table, FL_PLAIN, "%.6g",
+			     sqlite3_column_double(query, i));
+		break;
+	default:
+		fl_table_put(table, FL_PLAIN, "%s",
+			     sqlite3_column_text(query, i));
+	}
 }
 
 static void csv_field(const char *text)
@@ -219,7 +225,6 @@ static int print_table(sqlite3_stmt *query, int *err)
 	struct fl_table *table = NULL;
 	struct fl_terminal terminal;
 	int got = sqlite3_step(query);
-	char text[1024];
 
 	for (int i = 0; i < nr && columns; i++) {
 		const int type = got == SQLITE_ROW ?
@@ -232,12 +237,8 @@ static int print_table(sqlite3_stmt *query, int *err)
 		table = fl_table_new(columns, (size_t)nr);
 	*err = table ? 0 : -ENOMEM;
 	for (; table && got == SQLITE_ROW; got = sqlite3_step(query))
-		for (int i = 0; i < nr; i++) {
-			text_of(query, i, text, sizeof(text));
-			fl_table_put(table, FL_PLAIN, "%s",
-				     *text || sqlite3_column_type(query, i) !=
-				     SQLITE_NULL ? text : "-");
-		}
+		for (int i = 0; i < nr; i++)
+			put_value(table, query, i);
 	if (table && got == SQLITE_DONE) {
 		terminal_of(&terminal);
 		*err = fl_table_print(table, stdout, &terminal, 0);

@@ -16,6 +16,9 @@
  *	ratio(x, y)			exp(median log(x / y)) over rows: over
  *					blocks, if each row is one
  *	ratio_low(x, y), ratio_high(x, y)	its interval
+ *	blocks_needed(x, y, d)		blocks of a campaign that finds a ratio of
+ *					1 + d nine times in ten, by these rows as a
+ *					pilot; NULL: above 10,000
  *
  * Intervals have 95 % (analysis/stats.h) or are NULL: fewer than
  * FL_STATS_BLOCKS_MIN rows cannot have them.  geomean and the ratios end the query

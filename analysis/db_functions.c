@@ -9,9 +9,12 @@
 #include "analysis/db.h"
 #include "analysis/stats.h"
 
+/* Of finding a difference that is there. */
+#define POWER	0.9
+
 enum aggregate {
 	MEDIAN, MEDIAN_LOW, MEDIAN_HIGH, QUANTILE, GEOMEAN,
-	RATIO, RATIO_LOW, RATIO_HIGH,
+	RATIO, RATIO_LOW, RATIO_HIGH, BLOCKS_NEEDED,
 };
 
 static const struct {
@@ -27,6 +30,7 @@ static const struct {
 	{ "ratio", RATIO, 2 },
 	{ "ratio_low", RATIO_LOW, 2 },
 	{ "ratio_high", RATIO_HIGH, 2 },
+	{ "blocks_needed", BLOCKS_NEEDED, 3 },
 };
 
 #define NR_FUNCTIONS	(sizeof(functions) / sizeof(functions[0]))
@@ -34,6 +38,7 @@ static const struct {
 /* What has been seen; SQLite hands it out filled with zeros. */
 struct seen {
 	double *x, *y;
+	double last;		/* third argument of the last row */
 	size_t nr, room;
 };
 
@@ -86,6 +91,7 @@ static void step(sqlite3_context *context, int nr_args, sqlite3_value **args)
 	}
 	seen->x[seen->nr] = sqlite3_value_double(args[0]);
 	seen->y[seen->nr] = nr_args > 1 ? sqlite3_value_double(args[1]) : 0;
+	seen->last = nr_args > 2 ? sqlite3_value_double(args[2]) : 0;
 	seen->nr++;
 }
 
@@ -146,6 +152,26 @@ static void end_ratio(sqlite3_context *context, const struct seen *seen)
 								    ratio.hi);
 }
 
+/* More than anybody would run: NULL. */
+static void end_blocks(sqlite3_context *context, const struct seen *seen)
+{
+	size_t blocks;
+	int err;
+
+	if (!(seen->last > 0 && seen->last < 1)) {
+		sqlite3_result_error(context, "blocks_needed(x, y, d): d is a share, above 0 and below 1", -1);
+		return;
+	}
+	if (seen->nr < 2)
+		return;
+	err = fl_stats_blocks_needed(seen->x, seen->y, seen->nr, seen->last,
+				     POWER, &blocks);
+	if (!err)
+		sqlite3_result_int64(context, (sqlite3_int64)blocks);
+	else if (err != -ERANGE)
+		tell_error(context, err);
+}
+
 static void end_quantile(sqlite3_context *context, struct seen *seen)
 {
 	const double p = seen->y[0];
@@ -196,6 +222,9 @@ static void end(sqlite3_context *context)
 	case RATIO_LOW:
 	case RATIO_HIGH:
 		end_ratio(context, seen);
+		break;
+	case BLOCKS_NEEDED:
+		end_blocks(context, seen);
 		break;
 	}
 out_free:

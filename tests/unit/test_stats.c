@@ -478,6 +478,38 @@ static struct tally campaigns(double effect, size_t n, double delta)
 	return tally;
 }
 
+/*
+ * The ratio's interval covers the true ratio as often as it says, whatever the
+ * ratio, and although blocks drift by ten times the noise.
+ */
+static void test_paired_coverage(void **state)
+{
+	static const double effects[] = { 1, 1.02, 0.5 };
+	static const size_t ns[] = { 7, 12 };
+	const int nr_trials = 2000;
+
+	(void)state;
+	gsl_rng_set(rng, 7);
+	for (size_t k = 0; k < 2; k++)
+		for (size_t e = 0; e < 3; e++) {
+			struct fl_ratio ratio = { .n = 0 };
+			int nr_covered = 0;
+
+			for (int t = 0; t < nr_trials; t++) {
+				double a[NR_MAX], b[NR_MAX];
+
+				simulate(effects[e], ns[k], a, b);
+				assert_int_equal(fl_stats_paired_ratio(a, b,
+							ns[k], &ratio), 0);
+				nr_covered += ratio.lo <= effects[e] &&
+					      ratio.hi >= effects[e];
+			}
+			assert_true(fabs((double)nr_covered / nr_trials -
+					 ratio.confidence) <=
+				    slack(ratio.confidence, nr_trials));
+		}
+}
+
 static void test_planted_slowdown(void **state)
 {
 	struct tally tally;
@@ -570,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_order_coverage),
 		cmocka_unit_test(test_bootstrap_coverage),
 		cmocka_unit_test(test_unpaired_coverage),
+		cmocka_unit_test(test_paired_coverage),
 		cmocka_unit_test(test_planted_slowdown),
 		cmocka_unit_test(test_no_difference),
 		cmocka_unit_test(test_blocks_needed),
