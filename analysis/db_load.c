@@ -12,6 +12,9 @@
 #include "harness/counters.h"
 #include "harness/metrics.h"
 
+/* Of a census, as results/SCHEMA.md has them. */
+#define NR_PAGE_NUMBERS	11u
+
 static const char tables[] =
 	"CREATE TABLE source (campaign INTEGER, file TEXT, bytes INTEGER, mtime_ns INTEGER);"
 	"CREATE TABLE campaign (id INTEGER PRIMARY KEY, experiment TEXT, dir TEXT,"
@@ -39,7 +42,9 @@ static const char tables[] =
 	" PRIMARY KEY (sample, name)) WITHOUT ROWID;"
 	"CREATE TABLE setting (sample INTEGER, name TEXT, value,"
 	" PRIMARY KEY (sample, name)) WITHOUT ROWID;"
-	"CREATE TABLE page (sample INTEGER, event INTEGER, pages INTEGER);"
+	"CREATE TABLE page (sample INTEGER, event INTEGER, pages INTEGER, live INTEGER,"
+	" metadata INTEGER, pooled INTEGER, leaked INTEGER, censored INTEGER,"
+	" live_bytes INTEGER, lazy_free INTEGER, tables INTEGER, vmas INTEGER);"
 	"CREATE TABLE unit (name TEXT PRIMARY KEY, unit TEXT, definition TEXT);"
 	"CREATE TABLE matrix (campaign INTEGER, mechanism TEXT, property TEXT,"
 	" verdict TEXT, value REAL, word TEXT, errno TEXT, detail TEXT,"
@@ -166,7 +171,7 @@ static const char *const part_inserts[NR_PARTS] = {
 	[METRIC] = "INSERT OR REPLACE INTO metric VALUES (?,?,?)",
 	[UNAVAILABLE] = "INSERT OR REPLACE INTO unavailable VALUES (?,?,?)",
 	[SETTING] = "INSERT OR REPLACE INTO setting VALUES (?,?,?)",
-	[PAGE] = "INSERT INTO page VALUES (?,?,?)",
+	[PAGE] = "INSERT INTO page VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -247,8 +252,9 @@ static int load_pages(struct row *row, int64_t id, const json_t *pages,
 		if (err || json_array_size(point) < 2)
 			break;
 		put_integer(row, id);
-		put_json(row, json_array_get(point, 0));
-		put_json(row, json_array_get(point, 1));
+		/* An older line has the first two alone: NULLs. */
+		for (size_t k = 0; k < NR_PAGE_NUMBERS; k++)
+			put_json(row, json_array_get(point, k));
 		err = put_row(row, why);
 	}
 	return err;
