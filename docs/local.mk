@@ -26,6 +26,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0020-two-witnesses-of-pages.md \
 	%D%/decisions/0023-slow-paths-by-convention.md \
 	%D%/decisions/0025-chunks-are-lent.md \
+	%D%/decisions/0026-reads-go-where-nothing-faults.md \
 	%D%/decisions/0027-results-are-asked-in-sql.md \
 	%D%/decisions/0028-claims-are-queries-with-two-tests.md \
 	%D%/decisions/0029-neighbours-are-waited-for.md \

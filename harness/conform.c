@@ -62,6 +62,7 @@ const struct fl_check fl_checks[] = {
 	{ "many-regions", "thousands of regions live side by side", fl_try_many_regions },
 	{ "region-limit", "one region too many is an error and not a crash", fl_try_region_limit },
 	{ "builder", "arrays of any length are what was pushed, and disturb nothing", fl_try_builder },
+	{ "read", "what is read into a region is what was to be read, and disturbs nothing", fl_try_read },
 	{ "exhaustion", "without memory there is an error, and the program goes on", fl_try_exhaustion },
 	{ "exhausted-kernels", "kernels report that memory was exhausted", fl_try_exhausted_kernels },
 	{ "foreign-faults", "faults that are not the heap's reach the program's handler", fl_try_foreign_faults },

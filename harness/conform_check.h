@@ -197,6 +197,7 @@ void fl_try_two_heaps(struct fl_trial *t);
 void fl_try_two_threads(struct fl_trial *t);
 
 void fl_try_builder(struct fl_trial *t);	/* conform_chunk.c */
+void fl_try_read(struct fl_trial *t);
 
 void fl_try_exhaustion(struct fl_trial *t);	/* conform_fault.c */
 void fl_try_exhausted_kernels(struct fl_trial *t);

@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "faultline/builder.h"
+#include "faultline/read.h"
 #include "harness/conform_check.h"
 
 /* Regions, and builders that may be open in each of them. */
@@ -216,4 +219,113 @@ void fl_try_builder(struct fl_trial *t)
 		begin_again(&y, &y.sites[k], k);
 	fl_trial_doing(t, "closing the heap");
 	t->s->close(y.heap);
+}
+
+/*
+ * Reads.
+ */
+
+#define FILE_BYTES	((uint64_t)300000)
+#define READ_REGION_BYTES	((uint64_t)8 << 20)
+
+static unsigned char byte_of_file(uint64_t at)
+{
+	return (unsigned char)(at * 0x9e3779b97f4a7c15u >> 56);
+}
+
+static int file_of_bytes(struct fl_trial *t)
+{
+	unsigned char *bytes = fl_trial_alloc(t, FILE_BYTES, 1);
+	int fd = memfd_create("conform-read", MFD_CLOEXEC);
+
+	if (fd < 0)
+		fl_trial_skip(t, "this kernel makes no memfd: %s", strerror(errno));
+	for (uint64_t at = 0; at < FILE_BYTES; at++)
+		bytes[at] = byte_of_file(at);
+	if (pwrite(fd, bytes, FILE_BYTES, 0) != (ssize_t)FILE_BYTES)
+		fl_trial_fail(t, "the suite itself cannot write a file: %s",
+			      strerror(errno));
+	free(bytes);
+	return fd;
+}
+
+/* @n bytes came to *@data, which are those of the file from @from on. */
+static void check_read(struct fl_trial *t, ssize_t n, uint64_t expected,
+		       void *const *data, uint64_t from)
+{
+	const unsigned char *bytes = *data;
+
+	if (n != (ssize_t)expected)
+		fl_trial_fail(t, "a read of %" PRIu64 " bytes returned %zd%s%s",
+			      expected, n, n < 0 ? ": " : "",
+			      n < 0 ? strerror((int)-n) : "");
+	if (!bytes != !expected)
+		fl_trial_fail(t, "%zd bytes are at %p", n, *data);
+	for (uint64_t i = 0; i < expected; i++)
+		if (bytes[i] != byte_of_file(from + i))
+			fl_trial_fail(t, "byte %" PRIu64 " of a read of %" PRIu64
+				      " is not the file's", i, expected);
+}
+
+/* Asks for more than comes, in pieces of all sizes, until the end and beyond. */
+static void read_file(struct fl_trial *t, struct fl_shadow *shadow,
+		      struct fl_region *region, enum fl_read_how how, int fd)
+{
+	static const uint32_t sizes[] = { 1, 100, 4096, 5000, 65536, 70000, 200000 };
+	struct fl_reader reader;
+	uint64_t at = 0, random = t->conform->seed;
+	void *data;
+	int err = fl_reader_open(&reader, t->s, how, FILE_BYTES);
+
+	if (err)
+		fl_trial_fail(t, "a reader cannot be opened: %s", strerror(-err));
+	for (unsigned i = 0; at < FILE_BYTES; i++) {
+		const uint64_t most = sizes[i % (sizeof(sizes) / sizeof(*sizes))];
+		const uint64_t left = FILE_BYTES - at;
+		const uint64_t n = most < left ? most : left;
+
+		fl_trial_doing(t, "reading %" PRIu64 " bytes, way %d", most,
+			       (int)how);
+		check_read(t, fl_region_read(&reader, region, fd, most, &data),
+			   n, &data, at);
+		fl_shadow_adopt(shadow, region, 0, data, n, FL_READ_ALIGN);
+		fl_shadow_alloc(shadow, region, 0, fl_random(&random) % 3000, 8);
+		at += n;
+	}
+	fl_trial_doing(t, "reading at the end, way %d", (int)how);
+	check_read(t, fl_region_read(&reader, region, fd, 4096, &data), 0, &data, 0);
+	check_read(t, fl_region_read(&reader, region, fd, 0, &data), 0, &data, 0);
+	if (lseek(fd, 0, SEEK_SET))
+		fl_trial_fail(t, "the suite itself cannot seek");
+	fl_trial_doing(t, "reading everything, way %d", (int)how);
+	check_read(t, fl_region_read_all(&reader, region, fd, SIZE_MAX / 2, &data),
+		   FILE_BYTES, &data, 0);
+	fl_shadow_adopt(shadow, region, 0, data, FILE_BYTES, FL_READ_ALIGN);
+	fl_shadow_reset(shadow, region, 0);
+	if (lseek(fd, 0, SEEK_SET))
+		fl_trial_fail(t, "the suite itself cannot seek");
+	fl_reader_close(&reader);
+}
+
+void fl_try_read(struct fl_trial *t)
+{
+	const struct fl_need need = {
+		.region_bytes = READ_REGION_BYTES,
+		.object_bytes = FILE_BYTES + FL_READ_ALIGN, .nr_regions = 1,
+	};
+	struct fl_heap *heap = fl_trial_open(t, &need);
+	struct fl_region *region = fl_trial_region(t, heap);
+	struct fl_shadow *shadow = fl_shadow_new(t, heap);
+	const int fd = file_of_bytes(t);
+
+	/* Twice: memory that was never used, and memory that was. */
+	for (int round = 0; round < 2; round++)
+		for (enum fl_read_how how = FL_READ_GIVE_BACK;
+		     how <= FL_READ_KEEP; how++)
+			if (how != FL_READ_GIVE_BACK ||
+			    fl_read_best(t->s) == FL_READ_GIVE_BACK)
+				read_file(t, shadow, region, how, fd);
+	close(fd);
+	fl_trial_doing(t, "closing the heap");
+	t->s->close(heap);
 }

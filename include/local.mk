@@ -11,6 +11,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/kernel.h \
 	%D%/faultline/module.h \
 	%D%/faultline/program.h \
+	%D%/faultline/read.h \
 	%D%/faultline/rseq_site.h \
 	%D%/faultline/site.h \
 	%D%/faultline/slowpath.h \

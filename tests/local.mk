@@ -61,6 +61,7 @@ unit_tests = \
 	%D%/unit/test_plan \
 	%D%/unit/test_plot \
 	%D%/unit/test_quiet \
+	%D%/unit/test_read \
 	%D%/unit/test_reserve \
 	%D%/unit/test_results \
 	%D%/unit/test_rseq \

@@ -21,6 +21,7 @@ libfaultline_la_SOURCES = \
 	%D%/loans.c \
 	%D%/place.c \
 	%D%/private_fault_resume.h \
+	%D%/read.c \
 	%D%/reserve.c \
 	%D%/rseq.c \
 	%D%/spans.c \

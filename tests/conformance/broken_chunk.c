@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lends the low end of its block and goes on allocating there.
- * Caught by: builder.
+ * Caught by: builder, read.
  */
 #include <errno.h>
 

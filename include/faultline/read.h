@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faultline/read.h: read() from a file, a pipe or a socket into a region.
+ *
+ * Nobody knows how much read() will deliver, and a region that is bumped down wants
+ * to know before.  Three ways (enum fl_read_how), on any strategy that can do them:
+ *
+ *	give back	into a chunk (struct fl_chunk) of as much as is asked for;
+ *			what was not needed goes back.  No copy, no waste.  Needs chunks
+ *			whose rest serves
+ *	bounce		into a buffer of the reader's own, then copied into an object
+ *			of exactly what came.  Any strategy
+ *	keep		into an object of as much as is asked for, which stays as large
+ *			as it is.  No copy; what was not needed is wasted.  Any strategy
+ *
+ * A system call raises no signal: where memory faults into a handler, the kernel's
+ * own store gets EFAULT or a short count.  So nothing is read into a page that has not
+ * been populated: chunks and buffers have none that fault, and the object of "keep"
+ * is touched, page by page, by the program, whose faults are handled.
+ *
+ * Context: cold, may block; belongs to the region's thread.  The region's cursor is
+ * valid (memory residence).
+ */
+#ifndef FL_READ_H
+#define FL_READ_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "faultline/strategy.h"
+
+enum fl_read_how { FL_READ_GIVE_BACK, FL_READ_BOUNCE, FL_READ_KEEP };
+
+/* What was read begins at a multiple of this; unaligned, large copies are slower. */
+#define FL_READ_ALIGN	64u
+
+struct fl_reader {
+	const struct fl_strategy *strategy;
+	enum fl_read_how how;
+	char *bounce;			/* bounce: the buffer; else NULL */
+	size_t bounce_bytes;
+	uint64_t nr_calls;		/* of read(), interrupted ones included */
+	uint64_t copied_bytes;
+};
+
+/* fl_read_best: Give back where the strategy can; else bounce. */
+enum fl_read_how fl_read_best(const struct fl_strategy *strategy);
+
+/*
+ * fl_reader_open: For any number of regions of @strategy.
+ * @most: bytes of the largest single read, which sizes the buffer of "bounce".
+ * Returns 0, -ENOMEM, or -ENOTSUP: the strategy lends no chunks whose rest serves.
+ */
+int fl_reader_open(struct fl_reader *reader, const struct fl_strategy *strategy,
+		   enum fl_read_how how, size_t most);
+void fl_reader_close(struct fl_reader *reader);
+
+/*
+ * fl_region_read: One read(), of at most @most bytes (bounce: as open was told), into
+ * an object of the region.
+ * @data: out; NULL if nothing came.  May be more than a block.
+ * Returns how many bytes came, as soon as there are any; 0 at the end or with @most 0;
+ * -ENOMEM (the region's error, except for chunks, says so, too), or read()'s -errno:
+ * -EAGAIN for a descriptor that does not block.  Interrupted by a signal before there
+ * was anything, it waits on.
+ */
+ssize_t fl_region_read(struct fl_reader *reader, struct fl_region *region,
+		       int fd, size_t most, void **data);
+
+/*
+ * fl_region_read_all: Until the end, but no more than @most bytes, into one object: a
+ * builder (faultline/builder.h), whatever the reader's way; linked or copied as builders are.
+ * Returns as above.  After an error what had been read is lost.
+ */
+ssize_t fl_region_read_all(struct fl_reader *reader, struct fl_region *region,
+			   int fd, size_t most, void **data);
+
+#endif
