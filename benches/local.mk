@@ -9,6 +9,7 @@ benchdir = $(pkglibdir)/benches
 bench_LTLIBRARIES += %D%/builder.la
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
+bench_LTLIBRARIES += %D%/json.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
 
@@ -34,6 +35,13 @@ bench_LTLIBRARIES += %D%/trap.la
 	%D%/giveback.h \
 	%D%/giveback_ops.c \
 	%D%/giveback_other.c
+
+# It has jansson parse the same documents.
+%C%_json_la_SOURCES = \
+	%D%/json.c \
+	examples/json/doc.c \
+	examples/json/doc.h
+%C%_json_la_LIBADD = $(JANSSON_LIBS)
 
 %C%_trap_la_SOURCES = \
 	%D%/companion.c \

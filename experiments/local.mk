@@ -15,6 +15,8 @@ nobase_dist_pkgdata_DATA += \
 	%D%/13-builders/README.md \
 	%D%/13-builders/claims.ini \
 	%D%/13-builders/plan.ini \
+	%D%/14-json/README.md \
+	%D%/14-json/plan.ini \
 	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/claims.ini \

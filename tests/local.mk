@@ -141,6 +141,7 @@ script_tests = \
 	%D%/benches/builder.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
+	%D%/benches/json.test \
 	%D%/benches/trap.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \
@@ -164,6 +165,7 @@ script_tests = \
 	%D%/conformance/levels.test \
 	%D%/conformance/modules.test \
 	%D%/conformance/settings.test \
+	%D%/examples/json.test \
 	%D%/fault/debugger.test \
 	%D%/fault/fork.test \
 	%D%/fault/nested.test \

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "examples/json/json.h"
+#include "examples/json/doc.h"
 
 static const struct argp_option options[] = {
 	{ "strategy", 's', "FILE", 0, "the strategy's module", 0 },
@@ -89,18 +89,18 @@ static int tell(const struct fl_strategy *s, const uint64_t *values,
 		const char *path)
 {
 	struct fl_open_args open = { .values = values, .nr_regions_max = 1, .cpu = -1 };
-	struct json_sum sum = { 0 };
+	struct doc_sum sum = { 0 };
 	struct fl_region *region;
-	struct json_error error;
+	struct doc_error error;
 	struct fl_heap *heap;
-	struct json *value;
+	struct doc_value *value;
 	size_t bytes;
 	char *text = read_file(path, &bytes);
 	int err;
 
 	if (!text)
 		return 1;
-	open.region_bytes_max = open.object_bytes_max = json_region_bytes(bytes);
+	open.region_bytes_max = open.object_bytes_max = doc_region_bytes(bytes);
 	err = s->open(&open, &heap);
 	if (!err)
 		err = s->region_create(heap, &region);
@@ -108,10 +108,10 @@ static int tell(const struct fl_strategy *s, const uint64_t *values,
 		fprintf(stderr, "json: %s: %s\n", s->name, strerror(-err));
 		return 1;
 	}
-	value = json_parse(s, region, text, bytes, &error);
+	value = doc_parse(s, region, text, bytes, &error);
 	free(text);
 	if (value) {
-		json_walk(value, &sum);
+		doc_walk(value, &sum);
 		printf("%s: %" PRIu64 " values, %" PRIu64 " bytes of text, numbers add up to %g, hash %016" PRIx64 "\n",
 		       path, sum.nr_values, sum.nr_text_bytes, sum.numbers, sum.hash);
 	} else {

@@ -55,8 +55,9 @@ struct fl_bench_meter {
 	void (*stop)(struct fl_bench_meter *meter);
 	/*
 	 * A piece begins, when there is no neighbour or he will not rest; it has
-	 * ended, after @nr_ops of the stretch (0: those timed one by one).  Of
-	 * planted work, pieces may count more ops than the stretch does.
+	 * ended, after @nr_ops of the stretch (0: those timed one by one).  Pieces
+	 * may count more ops than the stretch does: then it went on to the end of
+	 * something whole or, if planted, its ops are so much more work.
 	 */
 	void (*begin)(struct fl_bench_meter *meter);
 	void (*end)(struct fl_bench_meter *meter, uint64_t ticks,

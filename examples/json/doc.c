@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "examples/json/json.h"
+#include "examples/json/doc.h"
 #include "faultline/builder.h"
 
 #define ALIGN		8u
@@ -15,22 +15,22 @@ struct parser {
 	const struct fl_strategy *strategy;
 	struct fl_region *region;
 	const char *start, *at, *end;
-	struct json_error *error;
+	struct doc_error *error;
 	unsigned depth;
 };
 
-static struct json *parse_value(struct parser *p);
+static struct doc_value *parse_value(struct parser *p);
 
 static void *fail(struct parser *p, const char *at, const char *what)
 {
 	if (!p->error->what)
-		*p->error = (struct json_error){
+		*p->error = (struct doc_error){
 			.at = (size_t)(at - p->start), .what = what,
 		};
 	return NULL;
 }
 
-static struct json *new_value(struct parser *p, enum json_type type,
+static struct doc_value *new_value(struct parser *p, enum doc_type type,
 			      uint64_t length, size_t bytes)
 {
 	return p->strategy->object_new(p->region, bytes, ALIGN,
@@ -145,10 +145,10 @@ static const char *plain_end(const struct parser *p)
 }
 
 /* One with escapes: shorter than it is written, nobody knows by how much. */
-static struct json *parse_escaped(struct parser *p)
+static struct doc_value *parse_escaped(struct parser *p)
 {
 	struct fl_builder b;
-	struct json *value;
+	struct doc_value *value;
 	uint64_t bytes;
 	void *text;
 
@@ -167,20 +167,20 @@ static struct json *parse_escaped(struct parser *p)
 	}
 	if (fl_builder_close(&b, &text, &bytes))
 		return fail(p, p->at, "memory is exhausted");
-	value = new_value(p, JSON_STRING, bytes, sizeof(*value));
+	value = new_value(p, DOC_STRING, bytes, sizeof(*value));
 	value->text = text;
 	return value;
 }
 
 /* Behind the quote.  One without escapes is an object with its text behind it. */
-static struct json *parse_string(struct parser *p)
+static struct doc_value *parse_string(struct parser *p)
 {
 	const char *end = plain_end(p);
 	const size_t bytes = (size_t)(end - p->at);
-	struct json *value;
+	struct doc_value *value;
 
 	if (end < p->end && *end == '"') {
-		value = new_value(p, JSON_STRING, bytes, sizeof(*value) + bytes);
+		value = new_value(p, DOC_STRING, bytes, sizeof(*value) + bytes);
 		value->text = memcpy(value + 1, p->at, bytes);
 		p->at = end + 1;
 		return value;
@@ -232,12 +232,12 @@ static const char *number_end(const char *s, const char *end)
 	return s;
 }
 
-static struct json *parse_number(struct parser *p)
+static struct doc_value *parse_number(struct parser *p)
 {
 	const char *end = number_end(p->at, p->end);
 	const size_t bytes = (size_t)(end - p->at);
 	char text[NUMBER_BYTES];
-	struct json *value;
+	struct doc_value *value;
 
 	if (!bytes)
 		return fail(p, p->at, "no value begins like this");
@@ -245,27 +245,27 @@ static struct json *parse_number(struct parser *p)
 		return fail(p, p->at, "a number has too many digits");
 	memcpy(text, p->at, bytes);
 	text[bytes] = '\0';
-	value = new_value(p, JSON_NUMBER, 0, sizeof(*value));
+	value = new_value(p, DOC_NUMBER, 0, sizeof(*value));
 	/* In the locale "C", in which programs begin. */
 	value->number = strtod(text, NULL);
 	p->at = end;
 	return value;
 }
 
-static struct json *parse_word(struct parser *p, const char *word,
-			       enum json_type type)
+static struct doc_value *parse_word(struct parser *p, const char *word,
+			       enum doc_type type)
 {
 	const size_t n = strlen(word);
 
 	if ((size_t)(p->end - p->at) < n || memcmp(p->at, word, n))
 		return fail(p, p->at, "no value begins like this");
 	p->at += n;
-	return new_value(p, type, 0, sizeof(struct json));
+	return new_value(p, type, 0, sizeof(struct doc_value));
 }
 
 /* ---- arrays and objects ------------------------------------------------- */
 
-static struct json_member *parse_member(struct parser *p, struct json_member *m)
+static struct doc_member *parse_member(struct parser *p, struct doc_member *m)
 {
 	if (!accept(p, '"'))
 		return fail(p, p->at, "a member begins with a string");
@@ -282,22 +282,22 @@ static struct json_member *parse_member(struct parser *p, struct json_member *m)
  * Behind the bracket.  What is inside an item is allocated while the builder is
  * open; they share the region, not the place.
  */
-static struct json *parse_list(struct parser *p, enum json_type type, char last)
+static struct doc_value *parse_list(struct parser *p, enum doc_type type, char last)
 {
-	const size_t each = type == JSON_OBJECT ? sizeof(struct json_member) :
-						  sizeof(struct json *);
+	const size_t each = type == DOC_OBJECT ? sizeof(struct doc_member) :
+						  sizeof(struct doc_value *);
 	struct fl_builder b;
-	struct json *value;
+	struct doc_value *value;
 	uint64_t bytes;
 	void *list;
 
-	if (++p->depth > JSON_DEPTH_MAX)
+	if (++p->depth > DOC_DEPTH_MAX)
 		return fail(p, p->at, "too deep");
 	fl_builder_open(&b, p->strategy, p->region, ALIGN);
 	for (bool more = !accept(p, last); more; more = accept(p, ',')) {
-		struct json_member m = { NULL, NULL };
+		struct doc_member m = { NULL, NULL };
 
-		if (type == JSON_OBJECT)
+		if (type == DOC_OBJECT)
 			parse_member(p, &m);
 		else
 			m.key = parse_value(p);
@@ -325,7 +325,7 @@ drop:
 	return NULL;
 }
 
-static struct json *parse_value(struct parser *p)
+static struct doc_value *parse_value(struct parser *p)
 {
 	skip_blanks(p);
 	if (p->at == p->end)
@@ -336,32 +336,32 @@ static struct json *parse_value(struct parser *p)
 		return parse_string(p);
 	case '[':
 		p->at++;
-		return parse_list(p, JSON_ARRAY, ']');
+		return parse_list(p, DOC_ARRAY, ']');
 	case '{':
 		p->at++;
-		return parse_list(p, JSON_OBJECT, '}');
+		return parse_list(p, DOC_OBJECT, '}');
 	case 'n':
-		return parse_word(p, "null", JSON_NULL);
+		return parse_word(p, "null", DOC_NULL);
 	case 'f':
-		return parse_word(p, "false", JSON_FALSE);
+		return parse_word(p, "false", DOC_FALSE);
 	case 't':
-		return parse_word(p, "true", JSON_TRUE);
+		return parse_word(p, "true", DOC_TRUE);
 	default:
 		return parse_number(p);
 	}
 }
 
-struct json *json_parse(const struct fl_strategy *strategy,
+struct doc_value *doc_parse(const struct fl_strategy *strategy,
 			struct fl_region *region, const char *text, size_t bytes,
-			struct json_error *error)
+			struct doc_error *error)
 {
 	struct parser p = {
 		.strategy = strategy, .region = region, .start = text,
 		.at = text, .end = text + bytes, .error = error,
 	};
-	struct json *value;
+	struct doc_value *value;
 
-	*error = (struct json_error){ 0, NULL };
+	*error = (struct doc_error){ 0, NULL };
 	value = parse_value(&p);
 	skip_blanks(&p);
 	if (value && p.at < p.end)
@@ -377,57 +377,57 @@ struct json *json_parse(const struct fl_strategy *strategy,
  * chunks of open builders may double that, and an array that is copied is there
  * twice while it is.
  */
-size_t json_region_bytes(size_t bytes)
+size_t doc_region_bytes(size_t bytes)
 {
 	return 40 * bytes + (1 << 20);
 }
 
-struct json *json_get(const struct json *object, const char *key)
+struct doc_value *doc_get(const struct doc_value *object, const char *key)
 {
 	const size_t bytes = strlen(key);
 
-	for (uint64_t i = 0; i < json_length(object); i++) {
-		const struct json_member *m = &object->members[i];
+	for (uint64_t i = 0; i < doc_length(object); i++) {
+		const struct doc_member *m = &object->members[i];
 
-		if (json_length(m->key) == bytes &&
+		if (doc_length(m->key) == bytes &&
 		    !memcmp(m->key->text, key, bytes))
 			return m->value;
 	}
 	return NULL;
 }
 
-static void mix(struct json_sum *sum, uint64_t word)
+static void mix(struct doc_sum *sum, uint64_t word)
 {
 	sum->hash = (sum->hash ^ word) * 0x9e3779b97f4a7c15u;
 	sum->hash ^= sum->hash >> 29;
 }
 
-void json_walk(const struct json *value, struct json_sum *sum)
+void doc_walk(const struct doc_value *value, struct doc_sum *sum)
 {
-	const uint64_t n = json_length(value);
+	const uint64_t n = doc_length(value);
 	uint64_t bits;
 
 	sum->nr_values++;
 	mix(sum, value->head);
-	switch (json_type(value)) {
-	case JSON_NUMBER:
+	switch (doc_type(value)) {
+	case DOC_NUMBER:
 		sum->numbers += value->number;
 		memcpy(&bits, &value->number, sizeof(bits));
 		mix(sum, bits);
 		break;
-	case JSON_STRING:
+	case DOC_STRING:
 		sum->nr_text_bytes += n;
 		for (uint64_t i = 0; i < n; i++)
 			mix(sum, (unsigned char)value->text[i]);
 		break;
-	case JSON_ARRAY:
+	case DOC_ARRAY:
 		for (uint64_t i = 0; i < n; i++)
-			json_walk(value->items[i], sum);
+			doc_walk(value->items[i], sum);
 		break;
-	case JSON_OBJECT:
+	case DOC_OBJECT:
 		for (uint64_t i = 0; i < n; i++) {
-			json_walk(value->members[i].key, sum);
-			json_walk(value->members[i].value, sum);
+			doc_walk(value->members[i].key, sum);
+			doc_walk(value->members[i].value, sum);
 		}
 		break;
 	default:
