@@ -70,7 +70,7 @@ static const struct fl_kernel *find_kernel(const struct run *r,
 	enum fl_residence residence = mode == FL_ACCOUNT ? FL_MEMORY :
 							   r->cell->residence;
 
-	return fl_kernel_find(s, r->w.spec.kernel,
+	return fl_kernel_find(s, fl_workload_code(r->w.spec.kernel),
 			      strcmp(r->w.spec.kernel, "empty") ?
 			      r->w.spec.object_bytes : 0, residence, mode);
 }

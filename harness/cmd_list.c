@@ -9,6 +9,7 @@
 
 #include "harness/commands.h"
 #include "harness/listing.h"
+#include "harness/programs.h"
 #include "harness/workload.h"
 
 struct arguments {
@@ -166,15 +167,27 @@ static int list_one(const struct arguments *a)
 	return FL_EXIT_OK;
 }
 
-/* The kernels of any module are the kernels of all: they are one template. */
+static void add_kernel(json_t *kernels, const char *name)
+{
+	const char *what = fl_workload_describe(name);
+
+	json_object_set_new(kernels, name, json_string(what ? what : ""));
+}
+
+/*
+ * The kernels of any module are the kernels of all: they are one template.  The
+ * generated programs stand behind the one that runs them.
+ */
 static void add_kernels(const struct fl_strategy *s, json_t *kernels)
 {
 	for (size_t i = 0; i < s->nr_kernels; i++) {
-		const struct fl_kernel *k = &s->kernels[i];
-		const char *what = fl_workload_describe(k->name);
+		const char *name = s->kernels[i].name, *program;
 
-		json_object_set_new(kernels, k->name,
-				    json_string(what ? what : ""));
+		add_kernel(kernels, name);
+		if (!fl_program_known(name))
+			continue;
+		for (size_t p = 0; (program = fl_program_name(p)); p++)
+			add_kernel(kernels, program);
 	}
 }
 

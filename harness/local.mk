@@ -104,6 +104,8 @@ libharness_a_SOURCES = \
 	%D%/plan_cell.c \
 	%D%/plan_read.c \
 	%D%/plan_read.h \
+	%D%/programs.c \
+	%D%/programs.h \
 	%D%/progress.c \
 	%D%/progress.h \
 	%D%/quiet.c \

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/plan_read.h"
+#include "harness/programs.h"
 #include "harness/workload.h"
 
 #define LIFETIME_BLOCKS_DEFAULT	16u
@@ -62,7 +63,7 @@ static const struct fl_kernel *find_kernel(const struct fl_strategy *s,
 					   enum fl_mode mode)
 {
 	/* The empty kernel has the loop of a size, but no objects. */
-	return fl_kernel_find(s, cell->kernel, strcmp(cell->kernel, "empty") ?
+	return fl_kernel_find(s, fl_workload_code(cell->kernel), strcmp(cell->kernel, "empty") ?
 			      cell->object_bytes : 0, cell->residence, mode);
 }
 
@@ -94,7 +95,8 @@ static double estimate_s(const struct fl_plan_cell *cell,
 	double object_bytes, bytes, timed, ns;
 	size_t k = 0;
 
-	while (costs[k].kernel && strcmp(costs[k].kernel, cell->kernel))
+	while (costs[k].kernel &&
+	       strcmp(costs[k].kernel, fl_workload_code(cell->kernel)))
 		k++;
 	ns = (double)nr_allocs * costs[k].ns;
 	if (cell->trace)
@@ -194,7 +196,7 @@ static int check_workload(struct fl_plan_reader *r, const struct fl_section *s,
 		return fl_plan_wrong(r, trace->line,
 			"[cell %s]: only kernel replay reads a trace: remove it",
 			s->name);
-	if (lifetime && (replay || !strcmp(cell->kernel, "nest")))
+	if (lifetime && (replay || fl_program_known(cell->kernel)))
 		return fl_plan_wrong(r, lifetime->line,
 			"lifetime: a pass of the program is the lifetime of kernel %s: remove it",
 			cell->kernel);

@@ -7,6 +7,7 @@
 
 #include "faultline/program.h"
 #include "harness/module_load.h"
+#include "harness/programs.h"
 #include "harness/workload.h"
 
 #define BLOCK_BYTES_DEFAULT	((uint64_t)64 << 10)
@@ -16,18 +17,8 @@
 #define LIFETIME_BYTES_MAX	((uint64_t)1 << 36)
 #define NR_OPS_MAX		((uint64_t)1 << 40)
 
-/* mix: sizes drawn from a log-normal distribution: median 32 B, sigma 0.9. */
 #define MIX_SIZES	1024u
-#define MIX_MEDIAN	32.0
-#define MIX_SIGMA	0.9
-#define MIX_BYTES_MIN	8u
-#define MIX_BYTES_MAX	4096u
-
 #define STRADDLE_SIZES	256u
-
-/* nest: how deep calls go, and how many objects one pass makes. */
-#define NEST_DEPTH	24u
-#define NEST_OBJECTS	((uint64_t)1 << 16)
 
 static const struct {
 	const char *name, *what;
@@ -41,6 +32,10 @@ static const struct {
 	{ "chain", "a linked list of 16-byte nodes, built and walked" },
 	{ "tree", "binary trees of 24-byte nodes, built and walked" },
 	{ "nest", "a stack of regions, as calls make them" },
+	{ "skewed", "16 regions at a time, few of them large: shows what spans keep of their largest tenant" },
+	{ "phases", "16 MiB in one region, then small ones: shows who gives back after a peak" },
+	{ "outer", "short regions in a long one: shows what nesting costs in blocks" },
+	{ "grower", "a region that grows slowly among short ones: shows what growth leaves behind" },
 	{ "replay", "a recorded trace of a real program" },
 };
 
@@ -52,41 +47,13 @@ const char *fl_workload_describe(const char *kernel)
 	return NULL;
 }
 
-/* splitmix64 (Steele, Lea & Flood, OOPSLA 2014): small, seedable, portable. */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-/* Uniform in (0, 1]. */
-static double uniform(uint64_t *state)
-{
-	return (double)((next_random(state) >> 11) + 1) * 0x1p-53;
-}
-
-static uint16_t draw_mix(uint64_t *state)
-{
-	/* Box and Muller's transform. */
-	double z = sqrt(-2 * log(uniform(state))) *
-		   cos(2 * M_PI * uniform(state));
-	double bytes = MIX_MEDIAN * exp(MIX_SIGMA * z);
-
-	if (bytes < MIX_BYTES_MIN)
-		return MIX_BYTES_MIN;
-	return bytes > MIX_BYTES_MAX ? MIX_BYTES_MAX : (uint16_t)bytes;
-}
-
 /*
  * Fractions of a block that leave every kind of remainder, exact fits, off by
  * one word on either side, and small objects between; one in 64 exceeds it.
  */
 static uint32_t draw_straddle(uint64_t *state, uint32_t block)
 {
-	const uint64_t r = next_random(state);
+	const uint64_t r = fl_random_next(state);
 
 	if (!(r & 63))
 		return block + 8 + (uint32_t)(r >> 32) % block;
@@ -114,60 +81,17 @@ uint64_t fl_workload_turn(const char *kernel)
 
 static int is_program(const char *kernel)
 {
-	return !strcmp(kernel, "nest") || !strcmp(kernel, "replay");
+	return fl_program_known(kernel) || !strcmp(kernel, "replay");
+}
+
+const char *fl_workload_code(const char *kernel)
+{
+	return fl_program_known(kernel) ? "nest" : kernel;
 }
 
 int fl_workload_is_program(const struct fl_workload *workload)
 {
 	return is_program(workload->spec.kernel);
-}
-
-/* The program of nest: frames that allocate, call, allocate, and return. */
-struct nest {
-	uint32_t *words;
-	uint64_t nr, nr_objects;
-	uint64_t random;
-};
-
-static void nest_allocate(struct nest *n)
-{
-	for (uint64_t k = 2 + next_random(&n->random) % 14; k; k--) {
-		n->words[n->nr++] = draw_mix(&n->random);
-		n->nr_objects++;
-	}
-}
-
-static void nest_call(struct nest *n, uint32_t depth)
-{
-	n->words[n->nr++] = FL_OP_CREATE | depth;
-	nest_allocate(n);
-	for (uint64_t k = next_random(&n->random) % 4; k; k--) {
-		if (depth + 1 == NEST_DEPTH || n->nr_objects >= NEST_OBJECTS)
-			break;
-		nest_call(n, depth + 1);
-		n->words[n->nr++] = FL_OP_SWITCH | depth;
-		nest_allocate(n);
-	}
-	n->words[n->nr++] = FL_OP_DESTROY | depth;
-}
-
-static int make_nest(struct fl_workload *w)
-{
-	/* A call after the last object adds at most its own frames' words. */
-	const uint64_t most = 2 * NEST_OBJECTS + 4 * 64 * NEST_DEPTH;
-	struct nest n = {
-		.words = calloc(most, sizeof(uint32_t)),
-		.random = w->spec.seed,
-	};
-
-	if (!n.words)
-		return -ENOMEM;
-	while (n.nr_objects < NEST_OBJECTS)
-		nest_call(&n, 0);
-	w->program = n.words;
-	w->nr_words = n.nr;
-	w->nr_regions_max = NEST_DEPTH;
-	return 0;
 }
 
 /* What a program does, found by going through it once. */
@@ -238,9 +162,14 @@ static int make_program(struct fl_workload *w, struct fl_complaint *why)
 		w->nr_words = w->trace.nr_words;
 		w->nr_regions_max = w->trace.nr_slots;
 	} else {
-		err = make_nest(w);
+		struct fl_program program;
+
+		err = fl_program_make(w->spec.kernel, w->spec.seed, &program);
 		if (err)
 			return err;
+		w->program = program.words;
+		w->nr_words = program.nr_words;
+		w->nr_regions_max = program.nr_slots;
 	}
 	w->slots = calloc(w->nr_regions_max + 1, sizeof(*w->slots));
 	w->states = calloc(w->nr_regions_max + 1, sizeof(*w->states));
@@ -295,7 +224,7 @@ static int make_table(struct fl_workload *w)
 	if (!w->sizes16 || !w->sizes32)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < w->nr_sizes; i++) {
-		uint32_t bytes = mix ? draw_mix(&state) : straddle ?
+		uint32_t bytes = mix ? fl_random_mix(&state) : straddle ?
 			draw_straddle(&state, (uint32_t)w->spec.block_bytes) :
 			fl_sites_bytes(i);
 

@@ -2,8 +2,8 @@
 /*
  * harness/workload.h: what a run allocates: kernel, sizes, lifetimes, batches.
  *
- * A "lifetime" is what a region goes through between two resets; for nest and
- * replay, one pass of the program.  For constant sizes the objects of a lifetime
+ * A "lifetime" is what a region goes through between two resets; for programs,
+ * generated and replayed, one pass.  For constant sizes the objects of a lifetime
  * fill a whole number of blocks; for mix, sites and straddle they are whole
  * rounds of the size table.  So every arm of an experiment, whatever its own idea of a
  * block, runs the same operations, and a block strategy switches blocks the same
@@ -42,7 +42,7 @@ struct fl_workload {
 	uint16_t *sizes16;		/* mix, sites */
 	uint32_t *sizes32;		/* straddle */
 	uint64_t nr_sizes;
-	uint32_t *program;		/* nest: own; replay: the trace's */
+	uint32_t *program;		/* generated: own; replay: the trace's */
 	uint64_t nr_words;
 	uint64_t nr_events;		/* per pass of the program */
 	struct fl_trace trace;		/* replay */
@@ -61,6 +61,12 @@ void fl_workload_free(struct fl_workload *workload);
 
 /* The sites of a turn, of which a lifetime has whole ones: 1 but for some. */
 uint64_t fl_workload_turn(const char *kernel);
+
+/*
+ * fl_workload_code: The kernel of the modules that runs @kernel: itself, but for
+ * generated programs (harness/programs.h), which share one.
+ */
+const char *fl_workload_code(const char *kernel);
 
 /* Do kernels of this workload make their own regions? */
 int fl_workload_is_program(const struct fl_workload *workload);

@@ -20,6 +20,7 @@
 #include "faultline/program.h"
 #include "harness/module_load.h"
 #include "harness/oracle.h"
+#include "harness/programs.h"
 #include "harness/workload.h"
 
 #define KIB		((uint64_t)1 << 10)
@@ -40,7 +41,7 @@ static const char trace_text[] =
 
 static const char *const kernels[] = {
 	"empty", "fill", "unroll", "mix", "sites", "straddle", "chain", "tree",
-	"nest", "replay",
+	"nest", "skewed", "phases", "outer", "grower", "replay",
 };
 
 static const char *const fixed_kernels[] = {
@@ -106,7 +107,7 @@ static void test_seed(void **state)
 		assert_int_equal(same(&first, &other),
 				 strcmp(kernels[k], "mix") &&
 				 strcmp(kernels[k], "straddle") &&
-				 strcmp(kernels[k], "nest"));
+				 !fl_program_known(kernels[k]));
 		fl_workload_free(&first);
 		fl_workload_free(&again);
 		fl_workload_free(&other);
@@ -123,8 +124,11 @@ static void test_describe(void **state)
 		assert_non_null(what);
 		assert_true(strlen(what) > 10 && !strchr(what, '\n'));
 		assert_int_equal(fl_workload_is_program(&w),
-				 !strcmp(kernels[k], "nest") ||
+				 fl_program_known(kernels[k]) ||
 				 !strcmp(kernels[k], "replay"));
+		assert_string_equal(fl_workload_code(kernels[k]),
+				    fl_program_known(kernels[k]) ? "nest" :
+				    kernels[k]);
 	}
 	assert_int_equal(fl_workload_turn("unroll"), 8);
 	assert_int_equal(fl_workload_turn("sites"), 256);
@@ -358,6 +362,40 @@ static void test_nest(void **state)
 	}
 }
 
+/* Each program is sound, and is what it says it is. */
+static void test_programs(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t region_bytes, least;	/* the largest region */
+		bool stack;
+	} wanted[] = {
+		{ "skewed", 1 << 20, 128 << 10, false },
+		{ "phases", 16 << 20, 16 << 20, true },
+		{ "outer", 256 << 10, 16 << 10, true },
+		{ "grower", 6 << 20, 6 << 20, false },
+	};
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 4; seed++)
+		for (size_t i = 0; i < NR_OF(wanted); i++) {
+			struct fl_workload_spec spec = spec_of(wanted[i].name);
+			struct fl_workload w;
+
+			spec.seed = seed;
+			make(&spec, &w);
+			assert_true(w.nr_regions_max <= NR_SLOTS_MAX);
+			check_program(&w, wanted[i].stack);
+			assert_true(w.region_bytes_max >= wanted[i].least);
+			/* The object that reaches the limit may exceed it. */
+			assert_true(w.region_bytes_max <=
+				    wanted[i].region_bytes + 4096);
+			/* Enough events for 200 censuses, and for a rate. */
+			assert_true(w.nr_events > 100000);
+			fl_workload_free(&w);
+		}
+}
+
 static void test_replay(void **state)
 {
 	const struct fl_workload_spec spec = spec_of("replay");
@@ -547,7 +585,7 @@ static void test_checksums_differ(void **state)
 		uint64_t once;
 
 		make(&spec, &w);
-		kernel = fl_kernel_find(&fl_oracle, kernels[k],
+		kernel = fl_kernel_find(&fl_oracle, fl_workload_code(kernels[k]),
 					strcmp(kernels[k], "empty") ?
 					w.spec.object_bytes : 0, FL_MEMORY,
 					FL_TIMED);
@@ -658,6 +696,7 @@ int main(void)
 		cmocka_unit_test(test_nr_lifetimes),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_nest),
+		cmocka_unit_test(test_programs),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_checksums),
