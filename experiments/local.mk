@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 
 nobase_dist_pkgdata_DATA += \
+	%D%/01-leaked-pages/README.md \
+	%D%/01-leaked-pages/plan.ini \
 	%D%/03-break-even/README.md \
 	%D%/03-break-even/claims.ini \
 	%D%/03-break-even/plan.ini \
