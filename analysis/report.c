@@ -355,8 +355,8 @@ static void put_caption(const struct page *p, const struct fl_plot *plot)
 	case FL_PLOT_RESIDENT:
 		html(p, "Look at how lines go on: one that levels off uses its pages again, "
 		     "one that keeps rising holds on to pages that nothing touches any "
-		     "more. Counted by the kernel at even distances in events; only pages "
-		     "that hold objects.");
+		     "more. Counted by the kernel at even distances in events; the "
+		     "strategy's bookkeeping included.");
 		break;
 	case FL_PLOT_PERCENTILES:
 		html(p, "Look at how far a row reaches to the right: half of the ops take no "
@@ -733,6 +733,17 @@ static void count_cell(const struct page *p, double count)
 	html(p, "<td class=n>%s</td>", fl_text_count(text, count));
 }
 
+/* At most two decimals, or a sign that there is none. */
+static void decimal_cell(const struct page *p, double value, const char *unit)
+{
+	if (isnan(value))
+		html(p, "<td class=n>%s</td>", FL_HTML_NONE);
+	else if (value == floor(value))
+		html(p, "<td class=n>%.0f%s</td>", value, unit);
+	else
+		html(p, "<td class=n>%.2f%s</td>", value, unit);
+}
+
 static void put_pages(const struct page *p)
 {
 	const json_t *host = json_object_get(json_object_get(
@@ -756,7 +767,12 @@ static void put_pages(const struct page *p)
 				     c);
 				put(p, cell->title);
 				html(p, "</h2>\n<div class=scroll><table><thead><tr>"
-				     "<th>arm</th><th class=n>peak, pages</th>"
+				     "<th>arm</th><th class=n>leaked</th>"
+				     "<th class=n>of it, censored</th>"
+				     "<th class=n>peak to peak live</th>"
+				     "<th class=n>tail, bytes</th>"
+				     "<th class=n>last page, bytes</th>"
+				     "<th class=n>peak, pages</th>"
 				     "<th class=n>peak</th><th class=n>mean, pages</th>"
 				     "<th class=n>at the end, pages</th></tr></thead>"
 				     "<tbody>\n");
@@ -764,6 +780,11 @@ static void put_pages(const struct page *p)
 			any = true;
 			html(p, "<tr>");
 			name_cell(p, arm->name, arm->strategy, "");
+			decimal_cell(p, 100 * pages.leaked_share, " %");
+			decimal_cell(p, 100 * pages.censored_share, " %");
+			decimal_cell(p, pages.peak_over_live, "");
+			decimal_cell(p, pages.tail_p50_bytes, "");
+			decimal_cell(p, pages.last_page_p50_bytes, "");
 			count_cell(p, pages.peak);
 			html(p, "<td class=n>%s</td>", page_bytes > 0 ?
 			     fl_text_bytes(text, pages.peak * page_bytes) :

@@ -137,12 +137,22 @@ static int print_cell(FILE *to, const struct fl_terminal *terminal,
 
 /* ---- pages and slow paths ----------------------------------------------- */
 
+/* A number of two decimals, or nothing where older results have none. */
+static void put_ratio(struct fl_table *table, double value, const char *unit)
+{
+	if (isnan(value))
+		fl_table_put(table, FL_PLAIN, "-");
+	else
+		fl_table_put(table, FL_PLAIN, "%.2f%s", value, unit);
+}
+
 static int print_pages(FILE *to, const struct fl_terminal *terminal,
 		       const struct fl_summary_cell *cell)
 {
 	static const struct fl_column page_columns[] = {
-		{ "arm", false, 0 }, { "peak pages", true, 0 },
-		{ "mean", true, 1 }, { "at the end", true, 0 },
+		{ "arm", false, 0 }, { "leaked", true, 0 },
+		{ "peak/live", true, 0 }, { "peak pages", true, 0 },
+		{ "mean", true, 1 }, { "at the end", true, 2 },
 	};
 	struct fl_table *table = NULL;
 	char text[FL_TEXT_BYTES], about[512];
@@ -154,10 +164,12 @@ static int print_pages(FILE *to, const struct fl_terminal *terminal,
 		if (fl_summary_pages(&cell->arms[a], &pages))
 			continue;
 		if (!table)
-			table = fl_table_new(page_columns, 4);
+			table = fl_table_new(page_columns, 6);
 		if (!table)
 			return -ENOMEM;
 		fl_table_put(table, FL_PLAIN, "%s", cell->arms[a].name);
+		put_ratio(table, 100 * pages.leaked_share, " %");
+		put_ratio(table, pages.peak_over_live, "");
 		fl_table_put(table, FL_PLAIN, "%s",
 			     fl_text_count(text, pages.peak));
 		fl_table_put(table, FL_PLAIN, "%s",
@@ -170,7 +182,7 @@ static int print_pages(FILE *to, const struct fl_terminal *terminal,
 	fputc('\n', to);
 	fl_style_print(to, terminal, FL_STRONG, cell->name);
 	fputs("\n  ", to);
-	snprintf(about, sizeof(about), "%s; resident pages that hold objects",
+	snprintf(about, sizeof(about), "%s; resident pages, and which share of them leaked",
 		 cell->title);
 	fl_wrap(to, terminal, 2, about);
 	err = fl_table_print(table, to, terminal, 2);

@@ -981,12 +981,20 @@ double fl_summary_percentile(const struct fl_summary_slow *slow, size_t i,
 	return *why ? NAN : (double)ns;
 }
 
+static double number_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 int fl_summary_pages(const struct fl_summary_arm *arm, struct fl_pages *out)
 {
 	const json_t *points = arm->pages ?
 		json_object_get(arm->pages->json, "pages") : NULL;
 	double events = 0, sum = 0, x0 = NAN, y0 = NAN;
 	struct fl_pages pages = { .last = NAN };
+	const json_t *metrics;
 
 	for (size_t i = 0; i < json_array_size(points); i++) {
 		const json_t *point = json_array_get(points, i);
@@ -1008,6 +1016,14 @@ int fl_summary_pages(const struct fl_summary_arm *arm, struct fl_pages *out)
 	if (isnan(pages.last))
 		return -ENODATA;
 	pages.mean = events > 0 ? sum / events : pages.last;
+	metrics = json_object_get(arm->pages->json, "metrics");
+	pages.leaked_share = number_of(metrics, "leaked_share");
+	pages.censored_share = number_of(metrics, "censored_share");
+	pages.pooled_share = number_of(metrics, "pooled_share");
+	pages.peak_over_live = number_of(metrics, "peak_resident_over_live");
+	pages.events_per_s = number_of(metrics, "account_events_per_s");
+	pages.tail_p50_bytes = number_of(metrics, "tail_p50_bytes");
+	pages.last_page_p50_bytes = number_of(metrics, "last_page_p50_bytes");
 	*out = pages;
 	return 0;
 }

@@ -123,6 +123,12 @@ struct fl_summary_arm {
 /* What an arm's pages did over a run. */
 struct fl_pages {
 	double peak, mean, last;	/* mean: over events */
+	/* Of what was accounted for (harness/ledger.h), or NaN. */
+	double leaked_share;		/* censored included */
+	double censored_share, pooled_share;
+	double peak_over_live;
+	double events_per_s;		/* of the accounting run */
+	double tail_p50_bytes, last_page_p50_bytes;
 };
 
 /* An arm's samples that failed for one reason, over all cells. */

@@ -798,8 +798,9 @@ static void test_pages(void **state)
 
 	(void)state;
 	sample("p", "a", "arm", "extend", 0, 0,
-	       ",\"mode\":\"account\",\"metrics\":{\"alloc_ns\":null},"
-	       "\"pages\":[[0,10],[100,30],[200,20],[300,0]]");
+	       ",\"mode\":\"account\",\"metrics\":{\"alloc_ns\":null,"
+	       "\"leaked_share\":0.25,\"peak_resident_over_live\":1.5},"
+	       "\"pages\":[[0,10,1],[100,30,2],[200,20,3],[300,0,4]]");
 	sample("p", "b", "arm", "extend", 0, 1, "");
 	sample("p", "c", "arm", "extend", 0, 0, ",\"mode\":\"account\","
 	       "\"status\":\"failed\",\"reason\":\"no census\"");
@@ -808,6 +809,9 @@ static void test_pages(void **state)
 	assert_true(pages.peak == 30);
 	assert_true(pages.mean == 20);
 	assert_true(pages.last == 0);
+	assert_true(pages.leaked_share == 0.25);
+	assert_true(pages.peak_over_live == 1.5);
+	assert_true(isnan(pages.censored_share));
 	/* Not timed: no time, and no block of that. */
 	assert_int_equal(arm_named("p", "a")->nr_blocks, 0);
 	assert_int_equal(arm_named("p", "a")->alloc_ns.n, 0);
