@@ -299,23 +299,20 @@ fl_construct(struct fl_region *region, uint64_t a, uint64_t b, uint64_t c,
 	FL_TIMED_MODES(X, k, body, size)				\
 	FL_OTHER_MODES(X, k, body, size)
 
-#define FL_KERNEL_LIST(X)						\
-	FL_ALL_MODES(X, empty, fl_empty, 0)				\
-	FL_ALL_MODES(X, fill, fl_fill, 16)				\
-	FL_PLANTED_MODES(X, fill, fl_fill, 16)				\
-	FL_ALL_MODES(X, fill, fl_fill, 32)				\
-	FL_ALL_MODES(X, fill, fl_fill, 64)				\
-	FL_ALL_MODES(X, fill, fl_fill, 128)				\
+/*
+ * Kernels of many allocations in a row.  They are four fifths of what there is to
+ * compile; who compiles a module often, to see how it works and not how fast,
+ * defines FL_WITHOUT_UNROLLED.
+ */
+#ifdef FL_WITHOUT_UNROLLED
+#define FL_UNROLLED_LIST(X)
+#define FL_SHARED_LIST(X)
+#else
+#define FL_UNROLLED_LIST(X)						\
 	FL_TIMED_MODES(X, unroll, fl_unroll, 16)			\
 	FL_TIMED_MODES(X, unroll, fl_unroll, 32)			\
 	FL_TIMED_MODES(X, unroll, fl_unroll, 64)			\
-	FL_TIMED_MODES(X, sites, fl_sites, 0)				\
-	FL_ALL_MODES(X, mix, fl_mix, 0)					\
-	FL_ALL_MODES(X, straddle, fl_straddle, 0)			\
-	FL_ALL_MODES(X, chain, fl_chain, 16)				\
-	FL_ALL_MODES(X, tree, fl_tree, 24)				\
-	FL_ALL_MODES(X, nest, fl_program, 0)				\
-	FL_ALL_MODES(X, replay, fl_program, 0)
+	FL_TIMED_MODES(X, sites, fl_sites, 0)
 
 /* Kernels whose objects are another kernel's: of its code they are made. */
 #define FL_SHARED_LIST(X)						\
@@ -323,6 +320,22 @@ fl_construct(struct fl_region *region, uint64_t a, uint64_t b, uint64_t c,
 	FL_OTHER_MODES(X, unroll, fill, 32)				\
 	FL_OTHER_MODES(X, unroll, fill, 64)				\
 	FL_OTHER_MODES(X, sites, mix, 0)
+#endif
+
+#define FL_KERNEL_LIST(X)						\
+	FL_ALL_MODES(X, empty, fl_empty, 0)				\
+	FL_ALL_MODES(X, fill, fl_fill, 16)				\
+	FL_PLANTED_MODES(X, fill, fl_fill, 16)				\
+	FL_ALL_MODES(X, fill, fl_fill, 32)				\
+	FL_ALL_MODES(X, fill, fl_fill, 64)				\
+	FL_ALL_MODES(X, fill, fl_fill, 128)				\
+	FL_UNROLLED_LIST(X)						\
+	FL_ALL_MODES(X, mix, fl_mix, 0)					\
+	FL_ALL_MODES(X, straddle, fl_straddle, 0)			\
+	FL_ALL_MODES(X, chain, fl_chain, 16)				\
+	FL_ALL_MODES(X, tree, fl_tree, 24)				\
+	FL_ALL_MODES(X, nest, fl_program, 0)				\
+	FL_ALL_MODES(X, replay, fl_program, 0)
 
 #define FL_SHARED_ENTRY(kernel, with, size, residence_, RESIDENCE, mode_, MODE) \
 	{								\
