@@ -23,6 +23,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0016-a-slow-path-that-keeps-registers.md \
 	%D%/decisions/0017-after-a-fork.md \
 	%D%/decisions/0018-strategies-by-a-second-compiler.md \
+	%D%/decisions/0019-a-part-of-the-matrices.md \
 	%D%/decisions/0020-two-witnesses-of-pages.md \
 	%D%/decisions/0023-slow-paths-by-convention.md \
 	%D%/decisions/0025-chunks-are-lent.md \

@@ -21,6 +21,7 @@ AM_TESTS_ENVIRONMENT = \
 	builddir='$(abs_top_builddir)'; export builddir; \
 	CC='$(CC)'; export CC; \
 	CLANG='$(CLANG)'; export CLANG; \
+	FL_EXHAUSTIVE='$(FL_EXHAUSTIVE)'; export FL_EXHAUSTIVE; \
 	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
 	FAULTLINE_BENCHES='$(abs_top_builddir)/benches/.libs'; export FAULTLINE_BENCHES; \
 	FAULTLINE_DATA='$(abs_top_srcdir)'; export FAULTLINE_DATA; \
@@ -32,8 +33,8 @@ AM_TESTS_ENVIRONMENT = \
 AM_CPPFLAGS += $(CMOCKA_CFLAGS)
 LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 
-# Scripts come first, because the longest tests are among them.
-TESTS += $(script_tests)
+# The longest tests come first.
+TESTS += $(long_tests) $(script_tests)
 
 unit_tests = \
 	%D%/unit/test_bench_trap \
@@ -129,6 +130,14 @@ check_PROGRAMS += %D%/fault/ordeal
 	%D%/fault/traced.c \
 	%D%/fault/undeclared.c
 
+# Or one of them would run at the end, alone.
+long_tests = \
+	%D%/codegen/codegen.test \
+	%D%/conformance/broken.test \
+	%D%/conformance/levels.test \
+	%D%/conformance/modules.test \
+	%D%/conformance/settings.test
+
 script_tests = \
 	%D%/account/account.test \
 	%D%/analysis/bench-plots.test \
@@ -154,12 +163,10 @@ script_tests = \
 	%D%/cli/campaigns.test \
 	%D%/cli/kernel.test \
 	%D%/cli/outside.test \
-	%D%/codegen/codegen.test \
 	%D%/codegen/conventions.test \
 	%D%/codegen/levels.test \
 	%D%/codegen/sitecode.test \
 	%D%/codegen/thunk.test \
-	%D%/conformance/broken.test \
 	%D%/conformance/clang.test \
 	%D%/conformance/cli.test \
 	%D%/conformance/levels.test \
@@ -256,6 +263,7 @@ EXTRA_DIST += \
 	%D%/sanitizers.sh \
 	%D%/tap.sh \
 	%D%/unit/no-cmocka.test \
+	$(long_tests) \
 	$(script_tests) \
 	$(test_helpers)
 
@@ -265,6 +273,11 @@ installcheck-local:
 		pkgdatadir='$(DESTDIR)$(pkgdatadir)' \
 		pkgconfigdir='$(DESTDIR)$(pkgconfigdir)' \
 		$(srcdir)/%D%/installcheck.sh
+
+# Every combination of what make check takes a part of.
+.PHONY: check-all
+check-all:
+	@$(MAKE) $(AM_MAKEFLAGS) check FL_EXHAUSTIVE=1
 
 # The last line of ./reproduce --check.
 .PHONY: check-count
