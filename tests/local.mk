@@ -169,9 +169,6 @@ script_tests = \
 	%D%/codegen/thunk.test \
 	%D%/conformance/clang.test \
 	%D%/conformance/cli.test \
-	%D%/conformance/levels.test \
-	%D%/conformance/modules.test \
-	%D%/conformance/settings.test \
 	%D%/examples/json.test \
 	%D%/fault/debugger.test \
 	%D%/fault/fork.test \
