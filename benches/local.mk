@@ -10,6 +10,7 @@ bench_LTLIBRARIES += %D%/builder.la
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
 bench_LTLIBRARIES += %D%/json.la
+bench_LTLIBRARIES += %D%/read.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
 

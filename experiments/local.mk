@@ -14,6 +14,9 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/matrix.ini \
 	%D%/10-slow-path/README.md \
 	%D%/10-slow-path/plan.ini \
+	%D%/12-read/README.md \
+	%D%/12-read/claims.ini \
+	%D%/12-read/plan.ini \
 	%D%/13-builders/README.md \
 	%D%/13-builders/claims.ini \
 	%D%/13-builders/plan.ini \
