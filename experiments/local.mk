@@ -2,6 +2,7 @@
 
 nobase_dist_pkgdata_DATA += \
 	%D%/01-leaked-pages/README.md \
+	%D%/01-leaked-pages/claims.ini \
 	%D%/01-leaked-pages/plan.ini \
 	%D%/03-break-even/README.md \
 	%D%/03-break-even/claims.ini \
@@ -13,6 +14,7 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
 	%D%/10-slow-path/README.md \
+	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \
 	%D%/12-read/README.md \
 	%D%/12-read/claims.ini \
