@@ -25,6 +25,8 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0018-strategies-by-a-second-compiler.md \
 	%D%/decisions/0019-a-part-of-the-matrices.md \
 	%D%/decisions/0020-two-witnesses-of-pages.md \
+	%D%/decisions/0021-what-is-kept-of-dead-memory.md \
+	%D%/decisions/0022-blocks-that-extend.md \
 	%D%/decisions/0023-slow-paths-by-convention.md \
 	%D%/decisions/0025-chunks-are-lent.md \
 	%D%/decisions/0026-reads-go-where-nothing-faults.md \

@@ -244,6 +244,7 @@ static int timed(struct run *r)
 			      r->w.nr_lifetimes : NR_BATCHES;
 	uint64_t per_batch, ticks, total = 0, allocs = 0, events = 0;
 	uint64_t hits = 0, refills = 0, nr = 0;
+	uint64_t given_pages = 0, give_calls = 0, give_failures = 0;
 	struct fl_counters *counters = NULL;
 	struct fl_counts counts;
 	struct fl_batch_result result;
@@ -303,6 +304,12 @@ static int timed(struct run *r)
 		events += result.nr_events;
 		hits += events_of(r->heap)->nr_hits - before.nr_hits;
 		refills += events_of(r->heap)->nr_refills - before.nr_refills;
+		given_pages += events_of(r->heap)->nr_given_pages -
+			       before.nr_given_pages;
+		give_calls += events_of(r->heap)->nr_give_calls -
+			      before.nr_give_calls;
+		give_failures += events_of(r->heap)->nr_give_failures -
+				 before.nr_give_failures;
 	}
 	fl_counters_close(counters);
 	if (err)
@@ -324,6 +331,9 @@ static int timed(struct run *r)
 	set(r, FL_METRIC_events_implied, (double)(hits + refills));
 	set(r, FL_METRIC_hits, (double)hits);
 	set(r, FL_METRIC_refills, (double)refills);
+	set(r, FL_METRIC_given_pages, (double)given_pages);
+	set(r, FL_METRIC_give_calls, (double)give_calls);
+	set(r, FL_METRIC_give_failures, (double)give_failures);
 	return 0;
 }
 

@@ -102,7 +102,7 @@ void fl_try_table(struct fl_trial *t)
 
 	if (!one_line(s->summary) || !one_line(s->trigger))
 		fl_trial_fail(t, "summary and trigger must be one line each");
-	if (s->answer > FL_ANSWER_REDIRECT)
+	if (s->answer > FL_ANSWER_ELASTIC)
 		fl_trial_fail(t, "answer %d is none of enum fl_answer",
 			      (int)s->answer);
 	if (!s->chunk_take != !s->chunk_grow || !s->chunk_take != !s->chunk_give)

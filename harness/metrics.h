@@ -31,6 +31,9 @@ enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 	X(events_implied, "1", FL_OF_CELL, "the same as computed from the sizes and the declared geometry; a sample that differs fails") \
 	X(hits, "1", FL_OF_CELL, "of events, handled faults") \
 	X(refills, "1", FL_OF_CELL, "of events, calls") \
+	X(given_pages, "pages", FL_OF_CELL, "pages that the policy (giveback=) gave back during the timed batches, resident or not") \
+	X(give_calls, "1", FL_OF_CELL, "system calls that took, at least") \
+	X(give_failures, "1", FL_OF_CELL, "batches of ranges that the kernel refused to take back") \
 	X(slow_n, "1", FL_OF_BOTH, "allocations of the latency batch behind which the slow path ran (demand_zero: which entered another page), timed one by one; of a bench, ops") \
 	X(slow_mean_ns, "ns", FL_OF_BOTH, "their mean latency on the thread that allocates, or runs the bench, two readings of the clock included: what a difference of two of them is for") \
 	X(slow_p50_ns, "ns", FL_OF_BOTH, "the same, median") \

@@ -98,6 +98,12 @@ static inline uint64_t allocate(struct fl_model *m, struct room *r,
 			r->room -= n;
 			return 0;
 		}
+		/* The object stays below its block; the next is in another. */
+		if (m->strategy->answer == FL_ANSWER_ELASTIC &&
+		    bytes <= FL_SITE_BYTES_MAX) {
+			r->room = m->g.block_bytes;
+			return 1;
+		}
 		r->room = n <= m->g.block_bytes ? m->g.block_bytes :
 			m->strategy->large_block_bytes ?
 			m->strategy->large_block_bytes(m->heap, n) : n;

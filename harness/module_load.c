@@ -409,9 +409,10 @@ const char *fl_answer_name(enum fl_answer answer)
 	static const char *const names[] = {
 		[FL_ANSWER_NEVER] = "never", [FL_ANSWER_BRANCH] = "branch",
 		[FL_ANSWER_EXTEND] = "extend", [FL_ANSWER_REDIRECT] = "redirect",
+		[FL_ANSWER_ELASTIC] = "elastic",
 	};
 
-	return answer <= FL_ANSWER_REDIRECT ? names[answer] : "?";
+	return answer <= FL_ANSWER_ELASTIC ? names[answer] : "?";
 }
 
 const struct fl_kernel *fl_kernel_find(const struct fl_strategy *strategy,

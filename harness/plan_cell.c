@@ -89,6 +89,7 @@ static double estimate_s(const struct fl_plan_cell *cell,
 	static const double event_ns[] = {
 		[FL_ANSWER_NEVER] = 0, [FL_ANSWER_BRANCH] = 20,
 		[FL_ANSWER_EXTEND] = 4000, [FL_ANSWER_REDIRECT] = 2500,
+		[FL_ANSWER_ELASTIC] = 5000,
 	};
 	const double fixed_s = 0.045, compile_ns = 150, page_ns = 1500;
 	const double timing_ns = 40, heaps = 6, most_timed = 1 << 22;

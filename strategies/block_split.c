@@ -11,7 +11,7 @@
 #include "vm/blocks.h"
 #include "vm/loans.h"
 
-enum { BLOCK };
+enum { BLOCK, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[BLOCK] = {
@@ -19,6 +19,7 @@ static const struct fl_tunable tunables[] = {
 		.help = "size of a block",
 		.def = 8 << 10, .min = 4 << 10, .max = 1 << 30,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 struct region {
@@ -94,6 +95,7 @@ static void strategy_region_reset(struct fl_region *pub)
 	region->newest = NULL;
 	pub->cursor = no_block(region->heap);
 	pub->error = 0;
+	fl_blocks_death(region->heap);
 }
 
 static void strategy_region_destroy(struct fl_region *pub)
@@ -101,6 +103,7 @@ static void strategy_region_destroy(struct fl_region *pub)
 	struct region *region = (struct region *)pub;
 
 	fl_blocks_give_chain(region->heap, region->newest);
+	fl_blocks_death(region->heap);
 	fl_record_give(region->heap, region);
 }
 
@@ -123,6 +126,13 @@ static void block_split_chunk_give(struct fl_region *pub,
 
 #include "faultline/module.h"
 
+static int block_split_probe(const uint64_t *values, char *reason,
+			     size_t reason_bytes)
+{
+	return fl_retain_probe(values + GIVEBACK, FL_RETAIN_CAN_ORDINARY,
+			       FL_RETAIN_NO_POOL, reason, reason_bytes);
+}
+
 static int block_split_open(const struct fl_open_args *args,
 			    struct fl_heap **heap)
 {
@@ -130,6 +140,7 @@ static int block_split_open(const struct fl_open_args *args,
 		.block_bytes = args->values[BLOCK],
 		.access = FL_OPEN,
 		.record_bytes = sizeof(struct region),
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	return fl_blocks_open(args, &config, sizeof(struct fl_blocks), heap);
@@ -152,6 +163,7 @@ FL_STRATEGY(
 	.answer = FL_ANSWER_BRANCH,
 	.tunables = tunables,
 	.nr_tunables = sizeof(tunables) / sizeof(tunables[0]),
+	.probe = block_split_probe,
 	.open = block_split_open,
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,

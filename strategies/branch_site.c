@@ -23,7 +23,7 @@
 #include "vm/chains.h"
 #include "vm/loans.h"
 
-enum { BLOCK };
+enum { BLOCK, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[BLOCK] = {
@@ -31,6 +31,7 @@ static const struct fl_tunable tunables[] = {
 		.help = "size of a block",
 		.def = 64 << 10, .min = 4 << 10, .max = 1 << 30,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 FL_SLOW_FUNCTION struct fl_cursor branch_site_warm(struct fl_region *pub,
@@ -141,8 +142,12 @@ static void branch_site_chunk_give(struct fl_region *pub,
 static int branch_site_probe(const uint64_t *values, char *reason,
 			     size_t reason_bytes)
 {
-	(void)values;
-	return fl_slow_probe(reason, reason_bytes);
+	int err = fl_slow_probe(reason, reason_bytes);
+
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+					   FL_RETAIN_CAN_ORDINARY,
+					   FL_RETAIN_NO_POOL, reason,
+					   reason_bytes);
 }
 
 static int branch_site_open(const struct fl_open_args *args,
@@ -152,6 +157,7 @@ static int branch_site_open(const struct fl_open_args *args,
 		.block_bytes = args->values[BLOCK],
 		.access = FL_OPEN,
 		.record_bytes = sizeof(struct fl_chain_region),
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	return fl_blocks_open(args, &config, sizeof(struct fl_blocks), heap);

@@ -20,7 +20,7 @@
 #include "vm/blocks.h"
 #include "vm/loans.h"
 
-enum { BLOCK };
+enum { BLOCK, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[BLOCK] = {
@@ -28,6 +28,7 @@ static const struct fl_tunable tunables[] = {
 		.help = "size of a block",
 		.def = 64 << 10, .min = 4 << 10, .max = 1 << 30,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 struct region {
@@ -136,6 +137,7 @@ static void strategy_region_reset(struct fl_region *pub)
 	}
 	pub->cursor = whole_block(region->first);
 	pub->error = 0;
+	fl_blocks_death(region->heap);
 }
 
 static void strategy_region_destroy(struct fl_region *pub)
@@ -143,6 +145,7 @@ static void strategy_region_destroy(struct fl_region *pub)
 	struct region *region = (struct region *)pub;
 
 	fl_blocks_give_chain(region->heap, region->newest);
+	fl_blocks_death(region->heap);
 	fl_record_give(region->heap, region);
 }
 
@@ -168,8 +171,12 @@ static void bump_down_chunk_give(struct fl_region *pub,
 static int bump_down_probe(const uint64_t *values, char *reason,
 			   size_t reason_bytes)
 {
-	(void)values;
-	return fl_convention_probe(reason, reason_bytes);
+	int err = fl_convention_probe(reason, reason_bytes);
+
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+					   FL_RETAIN_CAN_ORDINARY,
+					   FL_RETAIN_NO_POOL, reason,
+					   reason_bytes);
 }
 
 static int bump_down_open(const struct fl_open_args *args, struct fl_heap **heap)
@@ -178,6 +185,7 @@ static int bump_down_open(const struct fl_open_args *args, struct fl_heap **heap
 		.block_bytes = args->values[BLOCK],
 		.access = FL_OPEN,
 		.record_bytes = sizeof(struct region),
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	return fl_blocks_open(args, &config, sizeof(struct fl_blocks), heap);

@@ -11,7 +11,7 @@
 #include "vm/blocks.h"
 #include "vm/loans.h"
 
-enum { BLOCK };
+enum { BLOCK, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[BLOCK] = {
@@ -19,6 +19,7 @@ static const struct fl_tunable tunables[] = {
 		.help = "size of a block",
 		.def = 64 << 10, .min = 4 << 10, .max = 1 << 30,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 struct region {
@@ -103,6 +104,7 @@ static void strategy_region_reset(struct fl_region *pub)
 	}
 	pub->cursor = whole_block(region->first);
 	pub->error = 0;
+	fl_blocks_death(region->heap);
 }
 
 static void strategy_region_destroy(struct fl_region *pub)
@@ -110,6 +112,7 @@ static void strategy_region_destroy(struct fl_region *pub)
 	struct region *region = (struct region *)pub;
 
 	fl_blocks_give_chain(region->heap, region->newest);
+	fl_blocks_death(region->heap);
 	fl_record_give(region->heap, region);
 }
 
@@ -132,12 +135,20 @@ static void bump_up_chunk_give(struct fl_region *pub,
 
 #include "faultline/module.h"
 
+static int bump_up_probe(const uint64_t *values, char *reason,
+			 size_t reason_bytes)
+{
+	return fl_retain_probe(values + GIVEBACK, FL_RETAIN_CAN_ORDINARY,
+			       FL_RETAIN_NO_POOL, reason, reason_bytes);
+}
+
 static int bump_up_open(const struct fl_open_args *args, struct fl_heap **heap)
 {
 	const struct fl_blocks_config config = {
 		.block_bytes = args->values[BLOCK],
 		.access = FL_OPEN,
 		.record_bytes = sizeof(struct region),
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	return fl_blocks_open(args, &config, sizeof(struct fl_blocks), heap);
@@ -159,6 +170,7 @@ FL_STRATEGY(
 	.answer = FL_ANSWER_BRANCH,
 	.tunables = tunables,
 	.nr_tunables = sizeof(tunables) / sizeof(tunables[0]),
+	.probe = bump_up_probe,
 	.open = bump_up_open,
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,

@@ -10,10 +10,7 @@
 #include "faultline/strategy.h"
 #include "vm/demand.h"
 
-enum { SPAN, RESET };
-enum { RESET_KEEP, RESET_RETURN };
-
-static const char *const resets[] = { "keep", "return", NULL };
+enum { SPAN, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[SPAN] = {
@@ -21,11 +18,7 @@ static const struct fl_tunable tunables[] = {
 		.help = "address space of a region",
 		.def = 1 << 30, .min = 4 << 10, .max = (uint64_t)4 << 40,
 	},
-	[RESET] = {
-		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,
-		.help = "pages at reset and destroy: keep them, or return them",
-		.choices = resets,
-	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -50,6 +43,13 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 
 #include "faultline/module.h"
 
+static int demand_zero_probe(const uint64_t *values, char *reason,
+			     size_t reason_bytes)
+{
+	return fl_retain_probe(values + GIVEBACK, FL_RETAIN_CAN_ORDINARY,
+			       FL_RETAIN_NO_POOL, reason, reason_bytes);
+}
+
 static int demand_zero_open(const struct fl_open_args *args,
 			    struct fl_heap **heap)
 {
@@ -59,13 +59,10 @@ static int demand_zero_open(const struct fl_open_args *args,
 		.guard = FL_GUARD_PROT_NONE,
 		.access = FL_OPEN,
 		FL_MODULE_SITES,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
-	int err = fl_demand_open(args, &config, sizeof(struct fl_demand), heap);
 
-	if (!err)
-		((struct fl_demand *)*heap)->returns =
-			args->values[RESET] == RESET_RETURN;
-	return err;
+	return fl_demand_open(args, &config, sizeof(struct fl_demand), heap);
 }
 
 FL_STRATEGY(
@@ -75,6 +72,7 @@ FL_STRATEGY(
 	.answer = FL_ANSWER_EXTEND,
 	.tunables = tunables,
 	.nr_tunables = sizeof(tunables) / sizeof(tunables[0]),
+	.probe = demand_zero_probe,
 	.open = demand_zero_open,
 	.close = fl_blocks_close,
 	.ranges = fl_blocks_ranges,

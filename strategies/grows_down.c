@@ -17,10 +17,7 @@
 #include "vm/demand.h"
 #include "vm/growdown.h"
 
-enum { SPAN, RESET };
-enum { RESET_KEEP, RESET_RETURN };
-
-static const char *const resets[] = { "keep", "return", NULL };
+enum { SPAN, GIVEBACK };
 
 static const struct fl_tunable tunables[] = {
 	[SPAN] = {
@@ -29,12 +26,7 @@ static const struct fl_tunable tunables[] = {
 			"(ulimit -s)",
 		.def = 8 << 20, .min = 4 << 10, .max = (uint64_t)4 << 40,
 	},
-	[RESET] = {
-		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,
-		.help = "pages at reset and destroy: keep them, or return them "
-			"(the mapping stays as long as it is)",
-		.choices = resets,
-	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -62,7 +54,12 @@ fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
 static int grows_down_probe(const uint64_t *values, char *reason,
 			    size_t reason_bytes)
 {
-	return fl_growdown_probe(values[SPAN], reason, reason_bytes);
+	int err = fl_growdown_probe(values[SPAN], reason, reason_bytes);
+
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+		FL_RETAIN_CAN(DONTNEED) | FL_RETAIN_CAN(FREE),
+		"the mapping has to go on growing by itself", reason,
+		reason_bytes);
 }
 
 static int grows_down_ready(const struct fl_block *span)
@@ -79,6 +76,8 @@ static uint64_t grows_down_trim(struct fl_heap *heap)
 	     b = b->next)
 		if (!grows_down_ready(b))
 			bytes += b->bytes;
+	if (((struct fl_blocks *)heap)->retain)
+		fl_retain_forget(((struct fl_blocks *)heap)->retain);
 	return bytes;
 }
 
@@ -91,6 +90,7 @@ static int grows_down_open(const struct fl_open_args *args,
 		.access = FL_CLOSED,
 		.aside = true,
 		FL_MODULE_SITES,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 	struct fl_demand *demand;
 	int err = fl_demand_open(args, &config, sizeof(*demand), heap);
@@ -100,7 +100,6 @@ static int grows_down_open(const struct fl_open_args *args,
 	demand = (struct fl_demand *)*heap;
 	demand->ready_span = grows_down_ready;
 	demand->supplies = fl_growdown_descends;
-	demand->returns = args->values[RESET] == RESET_RETURN;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ pkglib_LTLIBRARIES += %D%/bump_down-thunk.la
 pkglib_LTLIBRARIES += %D%/bump_down.la
 pkglib_LTLIBRARIES += %D%/bump_up.la
 pkglib_LTLIBRARIES += %D%/demand_zero.la
+pkglib_LTLIBRARIES += %D%/elastic.la
 pkglib_LTLIBRARIES += %D%/grows_down.la
 pkglib_LTLIBRARIES += %D%/no_check.la
 pkglib_LTLIBRARIES += %D%/rseq_redirect.la

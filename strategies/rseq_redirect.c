@@ -18,7 +18,7 @@
 #include "vm/fault_resume.h"
 #include "vm/rseq.h"
 
-enum { BLOCK, GUARD, RETURN };
+enum { BLOCK, GUARD, RETURN, GIVEBACK };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
 static const char *const guards[] = { "prot_none", "madvise", NULL };
@@ -41,6 +41,7 @@ static const struct fl_tunable tunables[] = {
 			"call, or by restoring all registers itself (user)",
 		.choices = returns,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -97,7 +98,10 @@ static int rseq_redirect_probe(const uint64_t *values, char *reason,
 	err = fl_rseq_probe(reason, reason_bytes);
 	if (!err && values[RETURN] == RETURN_USER)
 		err = fl_fault_resume_probe(reason, reason_bytes);
-	return err;
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+					   FL_RETAIN_CAN_ORDINARY,
+					   FL_RETAIN_NO_POOL, reason,
+					   reason_bytes);
 }
 
 static int rseq_redirect_open(const struct fl_open_args *args,
@@ -111,6 +115,7 @@ static int rseq_redirect_open(const struct fl_open_args *args,
 		.record_bytes = sizeof(struct fl_chain_region),
 		.handle = rseq_redirect_handle,
 		.user_return = args->values[RETURN] == RETURN_USER,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	/* Unregistered, the first guard would be the end of the program. */

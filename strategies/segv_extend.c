@@ -25,9 +25,9 @@
 #include "vm/guard.h"
 #include "vm/spans.h"
 
-enum { SPAN, STEP, GROWTH, FRONTIER, RESET, RETURN };
+enum { SPAN, STEP, GROWTH, FRONTIER, RESET, RETURN, GIVEBACK };
 enum { FRONTIER_MPROTECT, FRONTIER_GUARD };
-enum { RESET_KEEP, RESET_REWIND, RESET_RETURN };
+enum { RESET_KEEP, RESET_REWIND };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
 /*
@@ -38,7 +38,7 @@ enum { RETURN_SIGRETURN, RETURN_USER };
 
 static const char *const growths[] = { "constant", "doubling", NULL };
 static const char *const frontiers[] = { "mprotect", "guard", NULL };
-static const char *const resets[] = { "keep", "rewind", "return", NULL };
+static const char *const resets[] = { "keep", "rewind", NULL };
 static const char *const returns[] = { "sigreturn", "user", NULL };
 
 static const struct fl_tunable tunables[] = {
@@ -65,8 +65,8 @@ static const struct fl_tunable tunables[] = {
 	},
 	[RESET] = {
 		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,
-		.help = "at reset and destroy: keep what is open, close it with "
-			"its pages kept (rewind), or close it and return them",
+		.help = "at reset and destroy: keep what is open, or close it, "
+			"whether its pages stay or not (rewind)",
 		.choices = resets,
 	},
 	[RETURN] = {
@@ -75,6 +75,7 @@ static const struct fl_tunable tunables[] = {
 			"call, or by restoring all registers itself (user)",
 		.choices = returns,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 static int open_pages(struct fl_spans *spans, char *base, size_t bytes)
@@ -180,12 +181,6 @@ static int rewind_window(struct fl_spans *spans, char *frontier, size_t bytes)
 	return rewind_span(fl_blocks_find(&spans->blocks, frontier), frontier);
 }
 
-static int return_window(struct fl_spans *spans, char *frontier, size_t bytes)
-{
-	fl_giveback_one(frontier, bytes, FL_GIVE_DONTNEED);
-	return rewind_window(spans, frontier, bytes);
-}
-
 /* All of a dead region's span, whatever its frontier is. */
 static int trim_window(struct fl_spans *spans, char *base, size_t bytes)
 {
@@ -232,7 +227,10 @@ static int segv_extend_probe(const uint64_t *values, char *reason,
 			 strerror(-err));
 	else if (values[RETURN] == RETURN_USER)
 		err = fl_fault_resume_probe(reason, reason_bytes);
-	return err;
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+		FL_RETAIN_CAN(DONTNEED) | FL_RETAIN_CAN(FREE),
+		"what is open and what is closed is the frontier's to say",
+		reason, reason_bytes);
 }
 
 /* What opening and closing mean, for each kind of frontier. */
@@ -242,13 +240,12 @@ static const struct {
 	int (*ready)(struct fl_spans *, const struct fl_block *);
 	int (*open)(struct fl_spans *, char *, size_t);
 	int (*trim)(struct fl_spans *, char *, size_t);
-	int (*close[3])(struct fl_spans *, char *, size_t);
+	int (*close[2])(struct fl_spans *, char *, size_t);
 } kinds[] = {
 	[FRONTIER_MPROTECT] = {
 		.access = FL_CLOSED, .open = open_pages, .trim = return_pages,
 		.close = {
 			[RESET_REWIND] = rewind_pages,
-			[RESET_RETURN] = return_pages,
 		},
 	},
 	[FRONTIER_GUARD] = {
@@ -256,7 +253,6 @@ static const struct {
 		.ready = ready_window, .open = open_window, .trim = trim_window,
 		.close = {
 			[RESET_REWIND] = rewind_window,
-			[RESET_RETURN] = return_window,
 		},
 	},
 };
@@ -273,6 +269,7 @@ static int segv_extend_open(const struct fl_open_args *args,
 		.handle = segv_extend_handle,
 		.user_return = args->values[RETURN] == RETURN_USER,
 		FL_MODULE_SITES,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 	struct fl_spans *spans;
 	int err = fl_spans_open(args, &config, sizeof(*spans), heap);

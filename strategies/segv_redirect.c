@@ -14,7 +14,7 @@
 #include "vm/chains.h"
 #include "vm/fault_resume.h"
 
-enum { BLOCK, GUARD, RETURN };
+enum { BLOCK, GUARD, RETURN, GIVEBACK };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
 static const char *const guards[] = { "prot_none", "madvise", NULL };
@@ -37,6 +37,7 @@ static const struct fl_tunable tunables[] = {
 			"call, or by restoring all registers itself (user)",
 		.choices = returns,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -73,7 +74,10 @@ static int segv_redirect_probe(const uint64_t *values, char *reason,
 			 guards[values[GUARD]], strerror(-err));
 	else if (values[RETURN] == RETURN_USER)
 		err = fl_fault_resume_probe(reason, reason_bytes);
-	return err;
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+					   FL_RETAIN_CAN_ORDINARY,
+					   FL_RETAIN_NO_POOL, reason,
+					   reason_bytes);
 }
 
 static int segv_redirect_open(const struct fl_open_args *args,
@@ -88,6 +92,7 @@ static int segv_redirect_open(const struct fl_open_args *args,
 		.handle = fl_chains_handle,
 		.user_return = args->values[RETURN] == RETURN_USER,
 		FL_MODULE_SITES,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 
 	return fl_blocks_open(args, &config, sizeof(struct fl_blocks), heap);

@@ -28,7 +28,7 @@
 #include "vm/fork.h"
 #include "vm/uffd.h"
 
-enum { BLOCK, GUARD, RETURN };
+enum { BLOCK, GUARD, RETURN, GIVEBACK };
 enum { GUARD_MISSING, GUARD_WP };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
@@ -53,6 +53,7 @@ static const struct fl_tunable tunables[] = {
 			"call, or by restoring all registers itself (user)",
 		.choices = returns,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 struct heap {
@@ -160,7 +161,10 @@ static int uffd_redirect_probe(const uint64_t *values, char *reason,
 			 guards[values[GUARD]], strerror(-err));
 	else if (values[RETURN] == RETURN_USER)
 		err = fl_fault_resume_probe(reason, reason_bytes);
-	return err;
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+					   FL_RETAIN_CAN_ORDINARY,
+					   FL_RETAIN_NO_POOL, reason,
+					   reason_bytes);
 }
 
 static void uffd_redirect_close(struct fl_heap *pub)
@@ -184,6 +188,7 @@ static int uffd_redirect_open(const struct fl_open_args *args,
 		.handle = fl_chains_handle,
 		.user_return = args->values[RETURN] == RETURN_USER,
 		FL_MODULE_SITES,
+		.retain = fl_retain_config_of(args->values + GIVEBACK),
 	};
 	struct fl_heap *pub;
 	struct heap *heap;

@@ -21,10 +21,10 @@
 #include "vm/place.h"
 #include "vm/uffd_spans.h"
 
-enum { SPAN, STEP, GROWTH, HANDLER, CPU, WAIT, FILL, POOL, RESET };
+enum { SPAN, STEP, GROWTH, HANDLER, CPU, WAIT, FILL, POOL, RESET, GIVEBACK };
 enum { HANDLER_SIGBUS, HANDLER_THREAD };
 enum { CPU_SAME, CPU_OTHER };
-enum { RESET_KEEP, RESET_RETURN };
+enum { RESET_KEEP, RESET_REWIND };
 
 #define STEP_PAGES_MAX	512u
 
@@ -37,7 +37,7 @@ static const char *const waits[] = {	/* by enum fl_uffd_wait */
 static const char *const fills[] = {	/* by enum fl_uffd_source */
 	"copy", "zeropage", "move", NULL
 };
-static const char *const resets[] = { "keep", "return", NULL };
+static const char *const resets[] = { "keep", "rewind", NULL };
 
 static const struct fl_tunable tunables[] = {
 	[SPAN] = {
@@ -83,10 +83,11 @@ static const struct fl_tunable tunables[] = {
 	},
 	[RESET] = {
 		.name = "reset", .unit = "", .kind = FL_TUNABLE_CHOICE,
-		.help = "pages at reset and destroy: keep them, or return them "
-			"to where they came from",
+		.help = "at reset and destroy: keep what is usable, or begin "
+			"anew (rewind; needs giveback=death)",
 		.choices = resets,
 	},
+	FL_RETAIN_TUNABLES(GIVEBACK),
 };
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -119,6 +120,13 @@ static const char *nonsense(const uint64_t *values)
 	if (values[WAIT] == FL_UFFD_BUSY && !other)
 		return "wait=busy never leaves the CPU to the thread that it "
 		       "waits for: set cpu=other";
+	if (values[RESET] == RESET_REWIND &&
+	    values[GIVEBACK] != FL_RETAIN_DEATH)
+		return "reset=rewind begins anew with pages that are missing: "
+		       "set giveback=death";
+	if (values[RESET] == RESET_KEEP && values[GIVEBACK] == FL_RETAIN_DEATH)
+		return "giveback=death leaves nothing that reset=keep could "
+		       "keep: set reset=rewind";
 	if (other && fl_place_other(fl_place_cpu()) < 0)
 		return "cpu=other needs a second CPU this process may use";
 	return NULL;
@@ -134,7 +142,8 @@ static struct fl_uffd_spans_config settings(const uint64_t *values, int cpu)
 		.serve = values[HANDLER] == HANDLER_THREAD,
 		.wait = (enum fl_uffd_wait)values[WAIT],
 		.cpu = values[CPU] == CPU_OTHER ? fl_place_other(cpu) : cpu,
-		.return_at_reset = values[RESET] == RESET_RETURN,
+		.rewind = values[RESET] == RESET_REWIND,
+		.retain = fl_retain_config_of(values + GIVEBACK),
 		FL_MODULE_SITES,
 	};
 }
@@ -145,11 +154,18 @@ static int uffd_rw_probe(const uint64_t *values, char *reason,
 	const struct fl_uffd_spans_config config =
 		settings(values, fl_place_cpu());
 	const char *why = nonsense(values);
+	int err;
 
-	if (!why)
-		return fl_uffd_spans_probe(&config, reason, reason_bytes);
-	snprintf(reason, reason_bytes, "%s", why);
-	return -ENOTSUP;
+	if (why) {
+		snprintf(reason, reason_bytes, "%s", why);
+		return -ENOTSUP;
+	}
+	err = fl_uffd_spans_probe(&config, reason, reason_bytes);
+	return err ? err : fl_retain_probe(values + GIVEBACK,
+		FL_RETAIN_CAN(DONTNEED) |
+		(values[FILL] == FL_FILL_MOVE ? FL_RETAIN_CAN(MOVE) : 0),
+		"pages are missing or there (a pool to move them to: fill=move)",
+		reason, reason_bytes);
 }
 
 static int uffd_rw_open(const struct fl_open_args *args, struct fl_heap **heap)

@@ -65,6 +65,7 @@ unit_tests = \
 	%D%/unit/test_read \
 	%D%/unit/test_reserve \
 	%D%/unit/test_results \
+	%D%/unit/test_retain \
 	%D%/unit/test_rseq \
 	%D%/unit/test_stats \
 	%D%/unit/test_summary \

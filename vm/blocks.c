@@ -70,6 +70,13 @@ static struct fl_block *take_fresh(struct fl_blocks *b, unsigned order)
 	return block;
 }
 
+/* To be used again; of a span nobody knows yet how much. */
+static bool retake(struct fl_blocks *b, const struct fl_block *block)
+{
+	return !fl_retain_use(b->retain, fl_blocks_item(b, block),
+			      b->retain_spans ? 0 : block->bytes);
+}
+
 struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 				struct fl_region *owner)
 {
@@ -81,12 +88,12 @@ struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 	if (b->limit_bytes && run_bytes(b, order) > b->limit_bytes - b->out_bytes)
 		return NULL;
 	block = b->free[order];
-	if (block)
-		b->free[order] = block->next;
-	else
-		block = take_fresh(b, order);
 	if (!block)
+		block = take_fresh(b, order);
+	if (!block || (b->retain && !retake(b, block)))
 		return NULL;
+	if (block == b->free[order])
+		b->free[order] = block->next;
 	b->out_bytes += block->bytes;
 	block->owner = owner;
 	block->next = NULL;
@@ -100,7 +107,7 @@ fl_general_regs struct fl_block *fl_blocks_take_warm(struct fl_blocks *b,
 {
 	struct fl_block *block = b->free[0];
 
-	if (!block || bytes > block->bytes ||
+	if (!block || b->retain || bytes > block->bytes ||
 	    (b->limit_bytes && block->bytes > b->limit_bytes - b->out_bytes))
 		return NULL;
 	b->free[0] = block->next;
@@ -112,6 +119,9 @@ fl_general_regs struct fl_block *fl_blocks_take_warm(struct fl_blocks *b,
 
 void fl_blocks_give(struct fl_blocks *b, struct fl_block *block)
 {
+	if (b->retain && !b->retain_spans)
+		fl_retain_dead(b->retain, fl_blocks_item(b, block),
+			       fl_block_top(block), block->bytes);
 	b->out_bytes -= block->bytes;
 	block->owner = NULL;
 	block->next = b->free[block->order];
@@ -180,6 +190,8 @@ uint64_t fl_blocks_trim(struct fl_heap *heap)
 			if (!fl_giveback_one(f->base, f->bytes,
 					     FL_GIVE_DONTNEED))
 				bytes += f->bytes;
+	if (b->retain)
+		fl_retain_forget(b->retain);
 	return bytes;
 }
 
@@ -206,6 +218,10 @@ size_t fl_blocks_ranges(const struct fl_heap *heap, struct fl_range *out,
 		  FL_RANGE_OBJECTS);
 	add_range(out, max, &nr, (char *)b->directory,
 		  b->next_slot * sizeof(*b->directory), FL_RANGE_METADATA);
+	if (b->retain)
+		add_range(out, max, &nr, (char *)b->retain, sizeof(*b->retain) +
+			  b->next_slot * sizeof(b->retain->items[0]),
+			  FL_RANGE_METADATA);
 	add_range(out, max, &nr, b->records, b->nr_records * b->record_bytes,
 		  FL_RANGE_METADATA);
 	add_range(out, max, &nr, (char *)b->sites.sorted,
@@ -310,10 +326,21 @@ int fl_blocks_open(const struct fl_open_args *args,
 	}
 	b->out_bytes = 0;
 	b->limit_bytes = args->limit_bytes;
+	if (config->retain.when != FL_RETAIN_NEVER) {
+		struct fl_retain_config retain = config->retain;
+
+		b->retain_spans = config->retain_spans;
+		if (!b->retain_spans)
+			retain.whole = true;
+		err = fl_retain_open(&retain, b->nr_slots, &b->pub.events,
+				     &b->retain);
+		if (err)
+			goto release_records;
+	}
 	if (config->handle) {
 		err = fl_sites_open(config->sites, config->sites_end, &b->sites);
 		if (err)
-			goto release_records;
+			goto close_retain;
 		b->range = (struct fl_fault_range){
 			.base = b->base, .bytes = b->bytes,
 			.handle = config->handle, .owner = b,
@@ -328,6 +355,8 @@ int fl_blocks_open(const struct fl_open_args *args,
 
 close_sites:
 	fl_sites_close(&b->sites);
+close_retain:
+	fl_retain_close(b->retain);
 release_records:
 	fl_release(b->records, b->nr_records_max * b->record_bytes);
 release_directory:
@@ -346,6 +375,7 @@ void fl_blocks_close(struct fl_heap *heap)
 	if (b->range.handle)
 		fl_fault_unwatch(&b->range);
 	fl_sites_close(&b->sites);
+	fl_retain_close(b->retain);
 	fl_release(b->base, b->bytes);
 	fl_release((char *)b->directory, b->nr_slots * sizeof(*b->directory));
 	fl_release(b->records, b->nr_records_max * b->record_bytes);

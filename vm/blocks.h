@@ -13,8 +13,8 @@
  * inner guards are left open.  Free blocks are kept in one LIFO list per order,
  * newest (warmest) first; runs are neither split nor joined.
  *
- * Nothing here is policy: what is given back to the kernel, and when, is the
- * strategy's decision.
+ * Nothing here is policy: what is given back to the kernel, and when, is
+ * vm/retain.h's, if the strategy asks for it; else it is never.
  *
  * Context: fl_blocks_take, _give and _find are async-signal-safe, so that a
  * fault handler can refill; they are not MT-safe: a heap belongs to one thread.
@@ -30,6 +30,7 @@
 #include "vm/fault.h"
 #include "vm/guard.h"
 #include "vm/reserve.h"
+#include "vm/retain.h"
 
 #define FL_BLOCK_ORDERS		40u
 
@@ -64,6 +65,9 @@ struct fl_blocks {
 	struct fl_block *directory;	/* nr_slots entries, lazily resident */
 	struct fl_block *free[FL_BLOCK_ORDERS];
 	struct fl_block *sink;	/* serves when nothing else can */
+	struct fl_retain *retain;	/* an item for each slot; NULL: everything
+					   is kept */
+	bool retain_spans;	/* of struct fl_blocks_config */
 	char *records;		/* region structs, lazily resident */
 	size_t record_bytes;
 	uint32_t nr_records_max, nr_records;
@@ -85,6 +89,9 @@ struct fl_blocks_config {
 				   is the heap */
 	bool user_return;	/* of struct fl_fault_range */
 	const struct fl_site *sites, *sites_end;	/* FL_MODULE_SITES */
+	struct fl_retain_config retain;		/* zero: never */
+	bool retain_spans;	/* the caller says what is dead of a block, and
+				   when; else fl_blocks_give does */
 };
 
 #define FL_MODULE_SITES	.sites = __start_fl_sites, .sites_end = __stop_fl_sites
@@ -97,7 +104,7 @@ struct fl_blocks_config {
  * @heap: out; fl_blocks_close frees it.
  * Returns 0, -EINVAL (block_bytes 0 or above FL_RESERVE_BYTES_MAX,
  * object_bytes_max above FL_OBJECT_BYTES_MAX, nr_regions_max all but 2^32),
- * -ENOMEM, or what fl_fault_watch says.
+ * -ENOMEM, or what fl_fault_watch or fl_retain_open says.
  */
 int fl_blocks_open(const struct fl_open_args *args,
 		   const struct fl_blocks_config *config, size_t heap_bytes,
@@ -115,18 +122,38 @@ struct fl_block *fl_blocks_take(struct fl_blocks *blocks, uint64_t bytes,
 
 /*
  * fl_blocks_take_warm: The same, but only an ordinary block that was used
- * before; else NULL, and nothing has happened.  Touches no vector register, so
+ * before; else NULL, and nothing has happened: so where there is a policy.  Touches no vector register, so
  * that a slow path that saves only the general ones may call it
  * (faultline/slowpath.h).
  */
 struct fl_block *fl_blocks_take_warm(struct fl_blocks *blocks, uint64_t bytes,
 				     struct fl_region *owner);
 
-/* fl_blocks_give: Back to the free list.  The pages stay. */
+/*
+ * fl_blocks_give: Back to the free list.  The pages stay until the next
+ * fl_blocks_death.
+ */
 void fl_blocks_give(struct fl_blocks *blocks, struct fl_block *block);
 
 /* fl_blocks_give_chain: Every block from @block on, by next. */
 void fl_blocks_give_chain(struct fl_blocks *blocks, struct fl_block *block);
+
+/*
+ * fl_blocks_death: A region died, by reset or destruction, and its blocks have
+ * been given.
+ */
+static inline void fl_blocks_death(struct fl_blocks *blocks)
+{
+	if (blocks->retain)
+		fl_retain_death(blocks->retain);
+}
+
+/* fl_blocks_item: Of a block, if there is a policy. */
+static inline struct fl_retain_item *fl_blocks_item(const struct fl_blocks *blocks,
+						    const struct fl_block *block)
+{
+	return &blocks->retain->items[block - blocks->directory];
+}
 
 /*
  * fl_blocks_find: The block in whose slot @address lies, guard included, or

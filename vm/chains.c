@@ -106,6 +106,7 @@ void fl_chains_region_reset(struct fl_region *pub)
 	region->lent = NULL;
 	pub->cursor.bump = fl_block_top(region->first);
 	pub->error = 0;
+	fl_blocks_death(region->heap);
 }
 
 void fl_chains_region_destroy(struct fl_region *pub)
@@ -114,6 +115,7 @@ void fl_chains_region_destroy(struct fl_region *pub)
 
 	fl_blocks_give_chain(region->heap, region->newest);
 	fl_blocks_give_chain(region->heap, region->lent);
+	fl_blocks_death(region->heap);
 	fl_record_give(region->heap, region);
 }
 

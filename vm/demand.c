@@ -2,7 +2,6 @@
 #include <errno.h>
 
 #include "vm/demand.h"
-#include "vm/giveback.h"
 
 int fl_demand_open(const struct fl_open_args *args,
 		   struct fl_blocks_config *config, size_t heap_bytes,
@@ -15,6 +14,7 @@ int fl_demand_open(const struct fl_open_args *args,
 	unlimited.limit_bytes = 0;
 	config->handle = fl_demand_handle;
 	config->record_bytes = sizeof(struct fl_demand_region);
+	config->retain_spans = true;
 	return fl_blocks_open(&unlimited, config, heap_bytes, heap);
 }
 
@@ -94,28 +94,50 @@ give_record:
 	return err;
 }
 
+/* After exhaustion the cursor is elsewhere: all was used. */
+static void die(struct fl_demand_region *region)
+{
+	struct fl_blocks *b = &region->heap->blocks;
+	char *const top = fl_block_top(region->span);
+	const char *low = region->pub.error ? region->span->base :
+					      region->pub.cursor.bump;
+
+	fl_retain_dead(b->retain, fl_blocks_item(b, region->span), top,
+		       (uint64_t)(top - low));
+	fl_retain_death(b->retain);
+}
+
+/* A span that cannot be opened again is closed: the sink is what there is. */
+static void use_again(struct fl_demand_region *region)
+{
+	struct fl_blocks *b = &region->heap->blocks;
+	const int err = fl_retain_use(b->retain,
+				      fl_blocks_item(b, region->span), 0);
+
+	if (err) {
+		region->pub.cursor.bump = exhausted(region);
+		region->pub.error = err;
+	}
+}
+
 void fl_demand_region_reset(struct fl_region *pub)
 {
 	struct fl_demand_region *region = (struct fl_demand_region *)pub;
-	char *top = fl_block_top(region->span), *lowest;
 
-	if (region->heap->returns) {
-		/* After exhaustion the cursor is elsewhere: all was used. */
-		lowest = pub->error ? region->span->base : pub->cursor.bump;
-		lowest -= (uintptr_t)lowest & (fl_page_bytes() - 1);
-		if (lowest < top)
-			fl_giveback_one(lowest, (size_t)(top - lowest),
-					FL_GIVE_DONTNEED);
-	}
-	pub->cursor.bump = top;
+	if (region->heap->blocks.retain)
+		die(region);
+	pub->cursor.bump = fl_block_top(region->span);
 	pub->error = 0;
+	if (region->heap->blocks.retain)
+		use_again(region);
 }
 
 void fl_demand_region_destroy(struct fl_region *pub)
 {
 	struct fl_demand_region *region = (struct fl_demand_region *)pub;
 
-	fl_demand_region_reset(pub);
+	if (region->heap->blocks.retain)
+		die(region);
 	fl_blocks_give(&region->heap->blocks, region->span);
 	fl_record_give(&region->heap->blocks, region);
 }

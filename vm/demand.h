@@ -34,7 +34,6 @@ struct fl_demand {
 	 * write to them.
 	 */
 	bool (*supplies)(char *from, char *address);
-	bool returns;		/* pages go back at reset and destroy */
 };
 
 /* The region struct of such a strategy: its config's record_bytes. */

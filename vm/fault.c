@@ -433,11 +433,17 @@ uintptr_t fl_fault_register(const struct fl_fault *fault, unsigned reg)
 	return (uintptr_t)fault->context->uc_mcontext.gregs[greg_of[reg & 15]];
 }
 
-void fl_fault_redirect(const struct fl_fault *fault,
-		       const struct fl_site_address *site, char *bump)
+void fl_fault_move_on(const struct fl_fault *fault,
+		      const struct fl_site_address *site, char *bump)
 {
 	greg_t *gregs = fault->context->uc_mcontext.gregs;
 
 	gregs[greg_of[site->bump_reg]] = (greg_t)(uintptr_t)bump;
-	gregs[REG_RIP] = (greg_t)site->restart;
+}
+
+void fl_fault_redirect(const struct fl_fault *fault,
+		       const struct fl_site_address *site, char *bump)
+{
+	fl_fault_move_on(fault, site, bump);
+	fault->context->uc_mcontext.gregs[REG_RIP] = (greg_t)site->restart;
 }

@@ -128,4 +128,11 @@ uintptr_t fl_fault_register(const struct fl_fault *fault, unsigned reg);
 void fl_fault_redirect(const struct fl_fault *fault,
 		       const struct fl_site_address *site, char *bump);
 
+/*
+ * fl_fault_move_on: Continue where it was interrupted, with @bump in @site's
+ * register: for what has been made usable, and what comes next.  Signal-safe.
+ */
+void fl_fault_move_on(const struct fl_fault *fault,
+		      const struct fl_site_address *site, char *bump);
+
 #endif

@@ -240,6 +240,14 @@ int fl_giver_give(struct fl_giver *giver, const struct iovec *ranges, size_t nr,
 	}
 }
 
+size_t fl_giveback_calls(enum fl_giveback_method method, size_t nr)
+{
+	const size_t each = method == FL_GIVE_BATCH ? BATCH_MAX :
+			    method == FL_GIVE_RING ? RING_ENTRIES : 1;
+
+	return (nr + each - 1) / each;
+}
+
 int fl_giveback(const struct iovec *ranges, size_t nr,
 		enum fl_giveback_advice advice, enum fl_giveback_method method)
 {

@@ -65,6 +65,9 @@ void fl_giver_close(struct fl_giver *giver);
 int fl_giver_give(struct fl_giver *giver, const struct iovec *ranges, size_t nr,
 		  enum fl_giveback_advice advice);
 
+/* fl_giveback_calls: System calls that giving back @nr ranges takes, at least. */
+size_t fl_giveback_calls(enum fl_giveback_method method, size_t nr);
+
 /* fl_giveback: The same with a giver for this one call; returns what either says. */
 int fl_giveback(const struct iovec *ranges, size_t nr,
 		enum fl_giveback_advice advice, enum fl_giveback_method method);

@@ -23,6 +23,7 @@ libfaultline_la_SOURCES = \
 	%D%/private_fault_resume.h \
 	%D%/read.c \
 	%D%/reserve.c \
+	%D%/retain.c \
 	%D%/rseq.c \
 	%D%/spans.c \
 	%D%/uffd.c \
@@ -54,6 +55,7 @@ vminclude_HEADERS = \
 	%D%/loans.h \
 	%D%/place.h \
 	%D%/reserve.h \
+	%D%/retain.h \
 	%D%/rseq.h \
 	%D%/spans.h \
 	%D%/uffd.h \

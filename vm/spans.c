@@ -13,6 +13,7 @@ int fl_spans_open(const struct fl_open_args *args,
 
 	unlimited.limit_bytes = 0;
 	config->record_bytes = sizeof(struct fl_span_region);
+	config->retain_spans = true;
 	err = fl_blocks_open(&unlimited, config, heap_bytes, heap);
 	if (!err)
 		((struct fl_spans *)*heap)->limit_bytes = args->limit_bytes;
@@ -195,7 +196,21 @@ give_record:
 	return err;
 }
 
-void fl_spans_region_reset(struct fl_region *pub)
+/* After exhaustion the cursor is elsewhere: all that is open was used. */
+static void die(struct fl_span_region *region)
+{
+	struct fl_spans *spans = region->heap;
+	struct fl_blocks *b = &spans->blocks;
+	char *const top = fl_block_top(region->span);
+	const char *low = spans->populates || region->pub.error ?
+		region->frontier : region->pub.cursor.bump;
+
+	fl_retain_dead(b->retain, fl_blocks_item(b, region->span), top,
+		       (uint64_t)(top - low));
+	fl_retain_death(b->retain);
+}
+
+static void rearm(struct fl_region *pub)
 {
 	struct fl_span_region *region = (struct fl_span_region *)pub;
 	struct fl_spans *spans = region->heap;
@@ -216,13 +231,28 @@ void fl_spans_region_reset(struct fl_region *pub)
 	pub->error = 0;
 }
 
+void fl_spans_region_reset(struct fl_region *pub)
+{
+	struct fl_span_region *region = (struct fl_span_region *)pub;
+	struct fl_blocks *b = &region->heap->blocks;
+
+	if (b->retain) {
+		die(region);
+		/* Spans allow no advice that would need opening: it works. */
+		fl_retain_use(b->retain, fl_blocks_item(b, region->span), 0);
+	}
+	rearm(pub);
+}
+
 void fl_spans_region_destroy(struct fl_region *pub)
 {
 	struct fl_span_region *region = (struct fl_span_region *)pub;
 	struct fl_blocks *blocks = &region->heap->blocks;
 	size_t bytes;
 
-	fl_spans_region_reset(pub);
+	if (blocks->retain)
+		die(region);
+	rearm(pub);
 	bytes = (size_t)(fl_block_top(region->span) - region->frontier);
 	region->span->state = (uint32_t)(bytes / fl_page_bytes()) + 1;
 	fl_blocks_give(blocks, region->span);
@@ -286,6 +316,8 @@ uint64_t fl_spans_trim(struct fl_heap *heap)
 		bytes += b->bytes;
 		b->state = 1;
 	}
+	if (spans->blocks.retain)
+		fl_retain_forget(spans->blocks.retain);
 	return bytes;
 }
 

@@ -12,7 +12,11 @@
  * they stop being so at a reset, is the strategy's: open_pages and close_pages.
  *
  * A dead region's span keeps its frontier (unless close_pages moved it back)
- * and goes, last in first out, to the next region created.
+ * and goes, last in first out, to the next region created.  Whether its pages stay
+ * is vm/retain.h's: at each reset, too, because a span that was large once is a
+ * leak as long as its region lives.  A page that was given back and is usable is
+ * a fault of the kernel's, or, of memory that a userfaultfd fills, a fault without
+ * an event.
  *
  * Context: fl_spans_extend and fl_spans_redirect are made for fault handlers
  * and async-signal-safe; the rest belongs to the heap's thread.
@@ -33,7 +37,7 @@ struct fl_spans {
 	int (*open_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	/*
 	 * Undo it at reset and destroy, from the frontier to the top of the
-	 * span; NULL: pages stay usable.  What fails has changed nothing.
+	 * span, after the policy had its say; NULL: pages stay usable.  What fails has changed nothing.
 	 */
 	int (*close_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	/*
@@ -43,6 +47,7 @@ struct fl_spans {
 	int (*return_pages)(struct fl_spans *spans, char *base, size_t bytes);
 	uint64_t step_bytes, step_bytes_max;
 	bool doubling;
+	bool populates;		/* what is opened is resident, touched or not */
 	uint64_t limit_bytes, open_bytes;
 	int refusal;		/* -errno since fl_spans_freeze, or 0 */
 };

@@ -54,6 +54,27 @@ static int return_pages(struct fl_spans *spans, char *base, size_t bytes)
 				   bytes);
 }
 
+/* To where it came from; the lock is the region hook's. */
+static int return_ranges(void *owner, const struct iovec *ranges, size_t nr)
+{
+	struct fl_uffd_spans *heap = owner;
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++)
+		err = fl_uffd_fill_return(&heap->fill, ranges[i].iov_base,
+					  ranges[i].iov_len);
+	return err;
+}
+
+/* Missing since the policy had its say: there is nothing left to close. */
+static int rewind_pages(struct fl_spans *spans, char *base, size_t bytes)
+{
+	(void)spans;
+	(void)base;
+	(void)bytes;
+	return 0;
+}
+
 /* What is usable and has no page: its owner gave it back, or it was not to be had. */
 fl_behind_fault
 static bool supply(struct fl_uffd_spans *heap, char *address)
@@ -162,6 +183,7 @@ int fl_uffd_spans_open(const struct fl_open_args *args,
 		.access = FL_OPEN,
 		.handle = handle,
 		.sites = config->sites, .sites_end = config->sites_end,
+		.retain = config->retain,
 	};
 	struct fl_uffd_spans *heap;
 	struct fl_heap *pub;
@@ -174,8 +196,12 @@ int fl_uffd_spans_open(const struct fl_open_args *args,
 	heap->fork = (struct fl_fork_hook){ .child = forked, .owner = heap };
 	heap->spans.open_pages = map_pages;
 	heap->spans.return_pages = return_pages;
-	heap->spans.close_pages =
-		config->return_at_reset ? return_pages : NULL;
+	heap->spans.close_pages = config->rewind ? rewind_pages : NULL;
+	heap->spans.populates = true;
+	if (config->retain.when && config->retain.with == FL_RETAIN_MOVE) {
+		heap->spans.blocks.retain->config.give = return_ranges;
+		heap->spans.blocks.retain->config.owner = heap;
+	}
 
 	err = fl_uffd_open(features(config), &heap->uffd);
 	if (!err)

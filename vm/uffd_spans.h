@@ -43,7 +43,9 @@ struct fl_uffd_spans_config {
 	bool serve;			/* by a thread; else in SIGBUS */
 	enum fl_uffd_wait wait;		/* of the thread, and */
 	int cpu;			/* where it runs; -1: anywhere */
-	bool return_at_reset;		/* pages; else they stay usable */
+	bool rewind;			/* at reset: nothing is usable.  Needs
+					   a policy that has given all back */
+	struct fl_retain_config retain;	/* with FL_RETAIN_MOVE: to the pool */
 	const struct fl_site *sites, *sites_end;	/* FL_MODULE_SITES */
 };
 

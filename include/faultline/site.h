@@ -162,6 +162,49 @@ fl_hot char *fl_site_new(char **bump, size_t bytes, size_t align, uint64_t word)
 	})
 
 /*
+ * fl_elastic_new: The same for a strategy that makes room below the block for
+ * the object in hand and moves on to another block for the next:
+ *
+ *	restart:  sub  bytes, bump
+ *	         (and  -align, bump)
+ *	          mov  bump, p
+ *	probe:    mov  word, (p)
+ *
+ * At the probe p has the object's address, and so a handler may map what is there
+ * and put whatever it likes into bump: the store goes on where it was, and the
+ * next allocation starts from the new bump.  Going back to the restart is for
+ * whoever puts a top there, because bump has been written.
+ */
+#define FL_ELASTIC_TEXT(align_insn)					\
+	"771:\n\t"							\
+	"sub %[bytes], %[bump]\n\t"					\
+	align_insn							\
+	"mov %[bump], %[p]\n\t"						\
+	"772:\n\t"							\
+	"mov %[word], (%[p])\n\t"
+
+fl_hot char *fl_elastic_new(char **bump, size_t bytes, size_t align,
+			    uint64_t word)
+{
+	char *p, *b = *bump;
+
+	if (align <= FL_GRAIN_BYTES)
+		__asm__ volatile(FL_ELASTIC_TEXT("") FL_SITE_ENTRY
+			: [p] "=&r"(p), [bump] "+&r"(b)
+			: [bytes] "er"(bytes), [word] "r"(word)
+			: "memory", "cc");
+	else
+		__asm__ volatile(
+			FL_ELASTIC_TEXT("and %[mask], %[bump]\n\t") FL_SITE_ENTRY
+			: [p] "=&r"(p), [bump] "+&r"(b)
+			: [bytes] "er"(bytes), [mask] "er"(-(intptr_t)align),
+			  [word] "r"(word)
+			: "memory", "cc");
+	*bump = b;
+	return p;
+}
+
+/*
  * fl_bare_new: The same instructions without a table entry: nobody can ever
  * redirect it.  The floor that fault sites are measured against, so that the
  * floor has the same shape of code as what it is a floor of.

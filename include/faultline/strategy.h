@@ -38,7 +38,7 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		3u
+#define FL_ABI_VERSION		4u
 
 /* The compiler at work, for the tables of modules: "gcc 12.2.0". */
 #ifdef __clang__
@@ -53,6 +53,8 @@ enum fl_answer {
 	FL_ANSWER_BRANCH,	/* a compare in the fast path calls the refill */
 	FL_ANSWER_EXTEND,	/* a fault; the faulting page is made usable */
 	FL_ANSWER_REDIRECT,	/* a fault; the object goes to another block */
+	FL_ANSWER_ELASTIC,	/* a fault; the object stays, in pages below its
+				   block, and the next one goes to another */
 };
 
 /* What a tunable's value counts. */
@@ -119,6 +121,11 @@ struct fl_events {
 	uint64_t nr_hits;	/* handled faults that supplied memory */
 	uint64_t nr_large;	/* objects that took the large-object path */
 	uint64_t nr_sinks;	/* times memory was exhausted and the sink served */
+	/* vm/retain.h: by a policy, not by trim(). */
+	uint64_t nr_given_pages;	/* pages of the ranges that were given back,
+					   resident or not */
+	uint64_t nr_give_calls;	/* system calls that took; of io_uring, waits */
+	uint64_t nr_give_failures;	/* batches that the kernel refused */
 };
 
 /* First member of every strategy's heap. */
@@ -165,6 +172,8 @@ struct fl_range {
  *
  *  branch and redirect: a block of block_bytes, or for an object larger than
  *	that, of large_block_bytes(); what was left of the old one is lost.
+ *  elastic: a block of block_bytes; the object itself takes nothing of it.
+ *	Where a call does it, as for branch.
  *  extend: max(step, what the object needs in whole pages) on top of what is
  *	left.  With doubling, a region's step doubles with each event, up to
  *	step_bytes_max.

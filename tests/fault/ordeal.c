@@ -213,7 +213,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		if ((module.strategy->answer == FL_ANSWER_EXTEND ||
-		     module.strategy->answer == FL_ANSWER_REDIRECT) &&
+		     module.strategy->answer == FL_ANSWER_REDIRECT ||
+		     module.strategy->answer == FL_ANSWER_ELASTIC) &&
 		    (!only || !strcmp(only, module.strategy->name)))
 			for (int i = first; i < argc; i++)
 				try_strategy(find(argv[i]), &module);

@@ -20,6 +20,10 @@
 #define NR_STEPS	60u
 #define SPAN_PAGES	(NR_STEPS * STEP_PAGES)
 
+/* At each reset all pages go, and the region begins anew. */
+#define RETURNING(how)	.rewind = true,					\
+	.retain = { .when = FL_RETAIN_DEATH, .with = FL_RETAIN_##how }
+
 static const struct fl_site no_sites[1];
 
 static struct fl_uffd_spans *open_or_skip_spans(struct fl_uffd_spans_config c)
@@ -110,10 +114,10 @@ static void test_signals(void **state)
 	const enum fl_uffd_wait *wait = *state;
 
 	pelted((struct fl_uffd_spans_config){
-		.serve = true, .wait = *wait, .cpu = -1, .return_at_reset = true,
+		.serve = true, .wait = *wait, .cpu = -1, RETURNING(DONTNEED),
 	});
 	pelted((struct fl_uffd_spans_config){
-		.serve = true, .wait = *wait, .cpu = -1, .return_at_reset = true,
+		.serve = true, .wait = *wait, .cpu = -1, RETURNING(DONTNEED),
 		.source = FL_FILL_MOVE,
 	});
 }
@@ -121,7 +125,7 @@ static void test_signals(void **state)
 static void test_signals_without_thread(void **state)
 {
 	(void)state;
-	pelted((struct fl_uffd_spans_config){ .return_at_reset = true });
+	pelted((struct fl_uffd_spans_config){ RETURNING(DONTNEED) });
 }
 
 /*
@@ -170,7 +174,7 @@ static void test_fork(void **state)
 	const enum fl_uffd_wait *wait = *state;
 
 	forked((struct fl_uffd_spans_config){
-		.serve = true, .wait = *wait, .cpu = -1, .return_at_reset = true,
+		.serve = true, .wait = *wait, .cpu = -1, RETURNING(DONTNEED),
 		.source = FL_FILL_MOVE,
 	});
 }
@@ -178,9 +182,9 @@ static void test_fork(void **state)
 static void test_fork_without_thread(void **state)
 {
 	(void)state;
-	forked((struct fl_uffd_spans_config){ .return_at_reset = true });
+	forked((struct fl_uffd_spans_config){ RETURNING(DONTNEED) });
 	forked((struct fl_uffd_spans_config){
-		.return_at_reset = true, .source = FL_FILL_MOVE,
+		RETURNING(MOVE), .source = FL_FILL_MOVE,
 	});
 }
 

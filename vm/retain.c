@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vm/reserve.h"
+#include "vm/retain.h"
+
+const char *const fl_retain_whens[] = {		/* by enum fl_retain_when */
+	"never", "death", "every", "budget", "age", "warm", NULL
+};
+const char *const fl_retain_withs[] = {		/* by enum fl_retain_with */
+	"dontneed", "free", "munmap", "guard", "move", NULL
+};
+const char *const fl_retain_bys[] = {		/* by enum fl_giveback_method */
+	"loop", "batch", "ring", NULL
+};
+
+struct fl_retain_config fl_retain_config_of(const uint64_t *values)
+{
+	return (struct fl_retain_config){
+		.when = (enum fl_retain_when)values[FL_RETAIN_VALUE_WHEN],
+		.deaths = values[FL_RETAIN_VALUE_DEATHS],
+		.keep_bytes = values[FL_RETAIN_VALUE_KEEP],
+		.percentile = values[FL_RETAIN_VALUE_PERCENTILE],
+		.with = (enum fl_retain_with)values[FL_RETAIN_VALUE_WITH],
+		.by = (enum fl_giveback_method)values[FL_RETAIN_VALUE_BY],
+	};
+}
+
+static enum fl_giveback_advice advice_of(enum fl_retain_with with)
+{
+	return with == FL_RETAIN_FREE ? FL_GIVE_FREE :
+	       with == FL_RETAIN_GUARD ? FL_GIVE_GUARD : FL_GIVE_DONTNEED;
+}
+
+/* Pages and page tables go; the addresses stay the heap's. */
+static int unmap(const struct iovec *ranges, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (mmap(ranges[i].iov_base, ranges[i].iov_len, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+			 -1, 0) == MAP_FAILED)
+			return -errno;
+	return 0;
+}
+
+static int open_again(enum fl_retain_with with, char *base, size_t bytes)
+{
+	if (with == FL_RETAIN_GUARD)
+		return fl_giveback_one(base, bytes, FL_GIVE_UNGUARD);
+	return fl_protect(base, bytes, FL_OPEN);
+}
+
+/* What is wrong with these settings, whatever the kernel says; or NULL. */
+static const char *nonsense(const struct fl_retain_config *c)
+{
+	const bool counts = c->when == FL_RETAIN_EVERY ||
+		c->when == FL_RETAIN_AGE || c->when == FL_RETAIN_WARM;
+
+	if (c->when == FL_RETAIN_NEVER && (c->with || c->by))
+		return "with= and by= are about what is given back: set giveback=";
+	if (!counts && c->deaths != FL_RETAIN_DEATHS)
+		return "deaths= is for giveback=every, age and warm";
+	if (c->when != FL_RETAIN_BUDGET && c->keep_bytes != FL_RETAIN_KEEP_BYTES)
+		return "keep= is for giveback=budget";
+	if (c->when != FL_RETAIN_WARM && c->percentile != FL_RETAIN_PERCENTILE)
+		return "percentile= is for giveback=warm";
+	if ((c->with == FL_RETAIN_MUNMAP || c->with == FL_RETAIN_MOVE) &&
+	    c->by != FL_GIVE_LOOP)
+		return "by=batch and by=ring are of advice, and with=munmap and "
+		       "with=move are none: set by=loop";
+	return NULL;
+}
+
+/* On two pages of its own; of move, the owner knows. */
+static int try_it(const struct fl_retain_config *c)
+{
+	const size_t bytes = fl_page_bytes();
+	struct iovec ranges[2];
+	struct fl_giver giver;
+	char *base;
+	int err = fl_giver_open(c->by, &giver);
+
+	if (err)
+		return err;
+	err = fl_reserve(4 * bytes, FL_OPEN, &base);
+	if (err)
+		goto close_giver;
+	for (size_t i = 0; i < 2; i++) {
+		ranges[i] = (struct iovec){ base + 2 * i * bytes, bytes };
+		*(volatile char *)ranges[i].iov_base = 1;
+	}
+	err = c->with == FL_RETAIN_MUNMAP ? unmap(ranges, 2) :
+		fl_giver_give(&giver, ranges, 2, advice_of(c->with));
+	if (!err && (c->with == FL_RETAIN_MUNMAP || c->with == FL_RETAIN_GUARD))
+		err = open_again(c->with, ranges[0].iov_base, bytes);
+	fl_release(base, 4 * bytes);
+close_giver:
+	fl_giver_close(&giver);
+	return err;
+}
+
+int fl_retain_probe(const uint64_t *values, unsigned can, const char *why,
+		    char *reason, size_t reason_bytes)
+{
+	const struct fl_retain_config c = fl_retain_config_of(values);
+	const char *wrong = nonsense(&c);
+	int err;
+
+	if (wrong) {
+		snprintf(reason, reason_bytes, "%s", wrong);
+		return -ENOTSUP;
+	}
+	if (!(can & 1u << c.with)) {
+		snprintf(reason, reason_bytes, "with=%s: %s",
+			 fl_retain_withs[c.with], why);
+		return -ENOTSUP;
+	}
+	if (c.when == FL_RETAIN_NEVER || c.with == FL_RETAIN_MOVE)
+		return 0;
+	err = try_it(&c);
+	if (err)
+		snprintf(reason, reason_bytes, "this kernel refuses with=%s, "
+			 "by=%s: %s", fl_retain_withs[c.with],
+			 fl_retain_bys[c.by], strerror(-err));
+	return err;
+}
+
+int fl_retain_open(const struct fl_retain_config *config, size_t nr_items,
+		   volatile struct fl_events *events, struct fl_retain **out)
+{
+	const size_t bytes = sizeof(struct fl_retain) +
+			     nr_items * sizeof(struct fl_retain_item);
+	struct fl_retain *r;
+	char *pages;
+	int err = fl_reserve(bytes, FL_OPEN, &pages);
+
+	if (err)
+		return err;
+	r = (struct fl_retain *)(void *)pages;
+	err = fl_giver_open(config->by, &r->giver);
+	if (err) {
+		fl_release(pages, bytes);
+		return err;
+	}
+	r->config = *config;
+	r->pid = getpid();
+	r->events = events;
+	r->bytes = bytes;
+	*out = r;
+	return 0;
+}
+
+void fl_retain_close(struct fl_retain *r)
+{
+	if (!r)
+		return;
+	fl_giver_close(&r->giver);
+	fl_release((char *)r, r->bytes);
+}
+
+static void link_newest(struct fl_retain *r, struct fl_retain_item *item)
+{
+	item->newer = NULL;
+	item->older = r->newest;
+	if (r->newest)
+		r->newest->newer = item;
+	else
+		r->oldest = item;
+	r->newest = item;
+}
+
+static void unlink_item(struct fl_retain *r, struct fl_retain_item *item)
+{
+	if (item->newer)
+		item->newer->older = item->older;
+	else
+		r->newest = item->older;
+	if (item->older)
+		item->older->newer = item->newer;
+	else
+		r->oldest = item->newer;
+}
+
+static void move_level(struct fl_retain *r, int64_t by)
+{
+	r->level += by;
+	if (r->level < r->level_low)
+		r->level_low = r->level;
+	if (r->level > r->level_high)
+		r->level_high = r->level;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * The most used in a lifetime, in two halves: pages that neither reached have
+ * been idle for one half at least.
+ */
+static void note_recent(struct fl_retain *r, struct fl_retain_item *item,
+			uint64_t used)
+{
+	const uint64_t since = r->nr_deaths - item->half;
+
+	if (since > r->config.deaths) {
+		item->recent[1] = since > 2 * r->config.deaths ? 0 :
+								 item->recent[0];
+		item->recent[0] = 0;
+		item->half = r->nr_deaths;
+	}
+	item->recent[0] = most(item->recent[0], used);
+}
+
+static void leave_dead(struct fl_retain *r, struct fl_retain_item *item)
+{
+	if (item->dead && item->bytes) {
+		r->warm_bytes -= item->bytes;
+		unlink_item(r, item);
+	}
+	item->dead = false;
+}
+
+void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
+		    uint64_t used)
+{
+	used = fl_page_round(used);
+	leave_dead(r, item);
+	if (used > item->out)
+		move_level(r, -(int64_t)(used - item->out));
+	move_level(r, (int64_t)most(used, item->out));
+	note_recent(r, item, used);
+	item->top = top;
+	item->used = used;
+	item->bytes = most(item->bytes, used);
+	item->died = r->nr_deaths;
+	item->dead = true;
+	r->warm_bytes += item->bytes;
+	if (item->bytes)
+		link_newest(r, item);
+}
+
+int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
+		  uint64_t expect)
+{
+	if (item->closed) {
+		int err = open_again(r->config.with, item->top - item->closed,
+				     item->closed);
+
+		if (err)
+			return err;
+		item->closed = 0;
+	}
+	item->out = expect ? expect : item->used;
+	move_level(r, -(int64_t)item->out);
+	leave_dead(r, item);
+	return 0;
+}
+
+/* A descriptor of the parent's would give back the parent's pages. */
+static int give(struct fl_retain *r, const struct iovec *ranges, size_t nr)
+{
+	const struct fl_retain_config *c = &r->config;
+	const pid_t pid = getpid();
+
+	if (c->give)
+		return c->give(c->owner, ranges, nr);
+	if (c->with == FL_RETAIN_MUNMAP)
+		return unmap(ranges, nr);
+	if (pid != r->pid) {
+		struct fl_giver giver;
+		int err = fl_giver_open(c->by, &giver);
+
+		if (err)
+			return err;
+		fl_giver_close(&r->giver);
+		r->giver = giver;
+		r->pid = pid;
+	}
+	return fl_giver_give(&r->giver, ranges, nr, advice_of(c->with));
+}
+
+/* Lowest first; they are few, and mostly in order, one way or the other. */
+static void sort_ranges(struct iovec *ranges, size_t nr)
+{
+	for (size_t gap = nr / 2; gap; gap /= 2)
+		for (size_t i = gap; i < nr; i++) {
+			const struct iovec range = ranges[i];
+			size_t k = i;
+
+			while (k >= gap && (char *)ranges[k - gap].iov_base >
+					   (char *)range.iov_base) {
+				ranges[k] = ranges[k - gap];
+				k -= gap;
+			}
+			ranges[k] = range;
+		}
+}
+
+/* Neighbours become one. */
+static size_t join_ranges(struct iovec *ranges, size_t nr)
+{
+	size_t last = 0;
+
+	for (size_t i = 1; i < nr; i++) {
+		char *const end = (char *)ranges[last].iov_base +
+				  ranges[last].iov_len;
+
+		if (ranges[i].iov_base == end)
+			ranges[last].iov_len += ranges[i].iov_len;
+		else
+			ranges[++last] = ranges[i];
+	}
+	return last + 1;
+}
+
+static void flush(struct fl_retain *r)
+{
+	const struct fl_retain_config *c = &r->config;
+	uint64_t bytes = 0;
+	size_t nr;
+
+	if (!r->nr_ranges)
+		return;
+	sort_ranges(r->ranges, r->nr_ranges);
+	nr = join_ranges(r->ranges, r->nr_ranges);
+	r->nr_ranges = 0;
+	if (give(r, r->ranges, nr)) {
+		r->events->nr_give_failures++;
+		return;
+	}
+	for (size_t i = 0; i < nr; i++)
+		bytes += r->ranges[i].iov_len;
+	r->events->nr_given_pages += bytes / fl_page_bytes();
+	r->events->nr_give_calls += fl_giveback_calls(c->by, nr);
+}
+
+/* The lowest @bytes that are warm. */
+static void shed_item(struct fl_retain *r, struct fl_retain_item *item,
+		      uint64_t bytes)
+{
+	const enum fl_retain_with with = r->config.with;
+
+	if (!bytes)
+		return;
+	if (r->nr_ranges == FL_RETAIN_RANGES)
+		flush(r);
+	r->ranges[r->nr_ranges++] = (struct iovec){
+		item->top - item->bytes, bytes,
+	};
+	if ((with == FL_RETAIN_MUNMAP || with == FL_RETAIN_GUARD) &&
+	    !r->config.give)
+		item->closed = most(item->closed, item->bytes);
+	item->bytes -= bytes;
+	r->warm_bytes -= bytes;
+	if (item->bytes)
+		return;
+	unlink_item(r, item);
+	if (r->config.shed)
+		r->config.shed(r->config.owner, (size_t)(item - r->items));
+}
+
+static void shed_down_to(struct fl_retain *r, uint64_t keep)
+{
+	const uint64_t page = fl_page_bytes();
+
+	keep -= keep % page;
+	while (r->warm_bytes > keep) {
+		struct fl_retain_item *item = r->oldest;
+		const uint64_t over = r->warm_bytes - keep;
+
+		shed_item(r, item, r->config.whole || over > item->bytes ?
+				   item->bytes : over);
+	}
+}
+
+static void shed_aged(struct fl_retain *r)
+{
+	while (r->oldest &&
+	       r->nr_deaths - r->oldest->died > r->config.deaths)
+		shed_item(r, r->oldest, r->oldest->bytes);
+	for (struct fl_retain_item *item = r->newest, *older;
+	     item && item->died == r->nr_deaths; item = older) {
+		const uint64_t recent = most(item->recent[0], item->recent[1]);
+
+		older = item->older;
+		if (item->bytes > recent)
+			shed_item(r, item, item->bytes - recent);
+	}
+}
+
+/* What stays warm: a percentile of the windows' swings; all while there is none. */
+static uint64_t recent_use(const struct fl_retain *r)
+{
+	const uint64_t nr = r->nr_windows < FL_RETAIN_WINDOWS ?
+		r->nr_windows : FL_RETAIN_WINDOWS;
+	const uint64_t rank = (r->config.percentile * nr + 99) / 100;
+
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t below = 0, equal = 0;
+
+		for (uint64_t k = 0; k < nr; k++) {
+			below += r->swings[k] < r->swings[i];
+			equal += r->swings[k] == r->swings[i];
+		}
+		if (below < rank && rank <= below + equal)
+			return r->swings[i];
+	}
+	return UINT64_MAX;
+}
+
+static void end_window(struct fl_retain *r)
+{
+	if (r->nr_deaths % r->config.deaths)
+		return;
+	r->swings[r->nr_windows++ % FL_RETAIN_WINDOWS] =
+		(uint64_t)(r->level_high - r->level_low);
+	r->level_low = r->level_high = r->level;
+}
+
+void fl_retain_death(struct fl_retain *r)
+{
+	const struct fl_retain_config *c = &r->config;
+
+	switch (c->when) {
+	case FL_RETAIN_NEVER:
+		break;
+	case FL_RETAIN_DEATH:
+		shed_down_to(r, 0);
+		break;
+	case FL_RETAIN_EVERY:
+		if ((r->nr_deaths + 1) % c->deaths == 0)
+			shed_down_to(r, 0);
+		break;
+	case FL_RETAIN_BUDGET:
+		if (r->warm_bytes > c->keep_bytes)
+			shed_down_to(r, c->keep_bytes / 2);
+		break;
+	case FL_RETAIN_AGE:
+		shed_aged(r);
+		break;
+	case FL_RETAIN_WARM:
+		shed_down_to(r, recent_use(r));
+		break;
+	}
+	flush(r);
+	r->nr_deaths++;
+	if (c->when == FL_RETAIN_WARM)
+		end_window(r);
+}
+
+void fl_retain_forget(struct fl_retain *r)
+{
+	while (r->oldest) {
+		struct fl_retain_item *item = r->oldest;
+
+		r->warm_bytes -= item->bytes;
+		unlink_item(r, item);
+		item->bytes = 0;
+	}
+}
