@@ -159,6 +159,9 @@ static int read_plans(const struct arguments *a, struct fl_campaign_set *set,
 	for (size_t i = 0; i < a->nr_words && !err; i++)
 		err = fl_campaign_set_add(set, a->words[i],
 					  found ? NULL : &experiments, why);
+	if (err == -ENOENT && found)
+		fl_complain(why, err, "%s: no such file, and %s",
+			    a->words[set->nr], missing.text);
 	fl_experiments_free(&experiments);
 	return err;
 }
