@@ -13,6 +13,10 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/README.md \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
+	%D%/06-elastic/README.md \
+	%D%/06-elastic/plan.ini \
+	%D%/07-give-back/README.md \
+	%D%/07-give-back/plan.ini \
 	%D%/10-slow-path/README.md \
 	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \
