@@ -28,6 +28,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0021-what-is-kept-of-dead-memory.md \
 	%D%/decisions/0022-blocks-that-extend.md \
 	%D%/decisions/0023-slow-paths-by-convention.md \
+	%D%/decisions/0024-runs-are-claimed.md \
 	%D%/decisions/0025-chunks-are-lent.md \
 	%D%/decisions/0026-reads-go-where-nothing-faults.md \
 	%D%/decisions/0027-results-are-asked-in-sql.md \

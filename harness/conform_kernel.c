@@ -27,6 +27,7 @@
 struct inputs {
 	struct fl_workload w;		/* no trace; only the arrays are used */
 	uint16_t *sites;		/* sizes of the kernel "sites" */
+	uint16_t *runs;			/* and of "runs", over and over */
 	uint64_t stretch;		/* bytes of a lifetime, about */
 	uint64_t nr_allocs;		/* of the program */
 	struct fl_logged *log;
@@ -63,10 +64,12 @@ static void draw_sizes(struct fl_trial *t, struct inputs *in)
 	in->w.sizes16 = fl_trial_alloc(t, NR_SIZES, sizeof(*in->w.sizes16));
 	in->w.sizes32 = fl_trial_alloc(t, NR_SIZES, sizeof(*in->w.sizes32));
 	in->sites = fl_trial_alloc(t, NR_SIZES, sizeof(*in->sites));
+	in->runs = fl_trial_alloc(t, NR_SIZES, sizeof(*in->runs));
 	for (uint64_t i = 0; i < NR_SIZES; i++) {
 		const uint64_t r = fl_random(&random), v = fl_random(&random);
 
 		in->sites[i] = (uint16_t)fl_sites_bytes(i);
+		in->runs[i] = (uint16_t)fl_runs_bytes(i);
 		in->w.sizes16[i] = (uint16_t)(r % 64 == 0 ? 65535 - v % 16 :
 			r % 64 < 4 ? 1 + v % 20000 : 1 + v % 300);
 		in->w.sizes32[i] = (uint32_t)(r % 16 == 0 ? unit - 8 + v % 17 :
@@ -180,6 +183,8 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 	batch.nr_objects = nr_objects_of(in, k);
 	if (!strcmp(k->name, "sites"))
 		batch.sizes16 = in->sites;
+	if (!strcmp(k->name, "runs"))
+		batch.sizes16 = in->runs;
 	batch.log = in->log;
 	batch.nr_log = in->w.nr_log;
 	batch.latency = &latency;

@@ -28,6 +28,7 @@ static const struct {
 	{ "unroll", "fill from eight sites a turn: 16, 32 or 64 bytes" },
 	{ "mix", "sizes of 8 to 4,096 bytes drawn beforehand, median 32" },
 	{ "sites", "16 to 88 bytes from 256 different sites in a row" },
+	{ "runs", "runs of four objects, 128 bytes, for which one check will do" },
 	{ "straddle", "sizes that hit the end of a block, and exceed it" },
 	{ "chain", "a linked list of 16-byte nodes, built and walked" },
 	{ "tree", "binary trees of 24-byte nodes, built and walked" },
@@ -76,7 +77,8 @@ static uint32_t draw_straddle(uint64_t *state, uint32_t block)
 uint64_t fl_workload_turn(const char *kernel)
 {
 	return !strcmp(kernel, "unroll") ? FL_UNROLL_SITES :
-	       !strcmp(kernel, "sites") ? FL_NR_SITES : 1;
+	       !strcmp(kernel, "sites") ? FL_NR_SITES :
+	       !strcmp(kernel, "runs") ? FL_RUNS_OBJECTS : 1;
 }
 
 static int is_program(const char *kernel)
@@ -209,16 +211,18 @@ static int make_constant(struct fl_workload *w, uint64_t blocks,
 
 /*
  * Lifetimes from a table: as many rounds of it as reach the bytes asked for; of
- * sites, as many as fit, so that a lifetime of one block ends none.
+ * sites and runs, as many as fit, so that a lifetime of one block ends none.
  */
 static int make_table(struct fl_workload *w)
 {
 	const int straddle = !strcmp(w->spec.kernel, "straddle");
-	const int sites = !strcmp(w->spec.kernel, "sites");
+	const int runs = !strcmp(w->spec.kernel, "runs");
+	const int sites = runs || !strcmp(w->spec.kernel, "sites");
 	const int mix = !strcmp(w->spec.kernel, "mix");
 	uint64_t state = w->spec.seed, round_bytes = 0, rounds;
 
-	w->nr_sizes = mix ? MIX_SIZES : straddle ? STRADDLE_SIZES : FL_NR_SITES;
+	w->nr_sizes = mix ? MIX_SIZES : straddle ? STRADDLE_SIZES :
+		      runs ? FL_RUNS_OBJECTS : FL_NR_SITES;
 	w->sizes16 = calloc(w->nr_sizes, sizeof(*w->sizes16));
 	w->sizes32 = calloc(w->nr_sizes, sizeof(*w->sizes32));
 	if (!w->sizes16 || !w->sizes32)
@@ -226,7 +230,7 @@ static int make_table(struct fl_workload *w)
 	for (uint64_t i = 0; i < w->nr_sizes; i++) {
 		uint32_t bytes = mix ? fl_random_mix(&state) : straddle ?
 			draw_straddle(&state, (uint32_t)w->spec.block_bytes) :
-			fl_sites_bytes(i);
+			runs ? fl_runs_bytes(i) : fl_sites_bytes(i);
 
 		if (straddle)
 			w->sizes32[i] = bytes;

@@ -13,6 +13,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/program.h \
 	%D%/faultline/read.h \
 	%D%/faultline/rseq_site.h \
+	%D%/faultline/run.h \
 	%D%/faultline/site.h \
 	%D%/faultline/slowpath.h \
 	%D%/faultline/strategy.h \
@@ -24,6 +25,7 @@ kernelsinclude_HEADERS = \
 	%D%/faultline/kernels/empty.h \
 	%D%/faultline/kernels/fill.h \
 	%D%/faultline/kernels/program.h \
+	%D%/faultline/kernels/runs.h \
 	%D%/faultline/kernels/sizes.h \
 	%D%/faultline/kernels/tree.h \
 	%D%/faultline/kernels/unroll.h

@@ -50,6 +50,23 @@ fl_hot uint32_t fl_sites_bytes(uint64_t word)
 	return (uint32_t)(0x4b32452384262342u >> (word % 16 * 4) & 15) * 8;
 }
 
+/*
+ * The kernel "runs": so many objects are one run, of so many bytes in all; the
+ * object that has the first word @word is this large.
+ */
+#define FL_RUNS_OBJECTS	4u
+#define FL_RUNS_BYTES	128u
+#define FL_RUNS_0	48
+#define FL_RUNS_1	16
+#define FL_RUNS_2	24
+#define FL_RUNS_3	40
+
+fl_hot uint32_t fl_runs_bytes(uint64_t word)
+{
+	return word % 4 == 0 ? FL_RUNS_0 : word % 4 == 1 ? FL_RUNS_1 :
+	       word % 4 == 2 ? FL_RUNS_2 : FL_RUNS_3;
+}
+
 /* One logged object of a verify run. */
 struct fl_logged {
 	char *object;
@@ -91,7 +108,7 @@ struct fl_batch {
 					   regions ignore it */
 	uint64_t nr_lifetimes;		/* region lifetimes, or passes */
 	uint64_t nr_objects;		/* per lifetime */
-	const uint16_t *sizes16;	/* mix, sites: nr_sizes sizes, a power
+	const uint16_t *sizes16;	/* mix, sites, runs: nr_sizes sizes, a power
 					   of two */
 	const uint32_t *sizes32;	/* straddle: the same */
 	uint64_t nr_sizes;

@@ -27,6 +27,17 @@
  * a number that changes whenever the slow path ran; the default sums what the
  * heap counts.  A strategy whose slow path is the kernel's own needs one.
  *
+ * And
+ *
+ *	#define FL_HAS_RUNS
+ *	fl_hot void strategy_claim(struct fl_region *region,
+ *			struct fl_cursor *cursor, size_t bytes);
+ *	fl_hot void *strategy_carve(struct fl_region *region,
+ *			struct fl_cursor *cursor, size_t bytes,
+ *			uint64_t first_word);
+ *
+ * of a strategy that checks once for several allocations: faultline/run.h.
+ *
  * After it, one line closes the module:
  *
  *	FL_STRATEGY(.name = "bump_down", .summary = "...", ...);
@@ -43,6 +54,7 @@
 #include "faultline/builder.h"
 #include "faultline/kernel.h"
 #include "faultline/program.h"
+#include "faultline/run.h"
 #include "faultline/strategy.h"
 #include "faultline/ticks.h"
 
@@ -50,6 +62,13 @@
 #define strategy_slow_seq(region, cursor)				\
 	((void)(cursor), (region)->events->nr_refills +			\
 	 (region)->events->nr_hits + (region)->events->nr_sinks)
+#endif
+
+/* Of a strategy that does not say FL_HAS_RUNS: faultline/run.h. */
+#ifndef FL_HAS_RUNS
+#define strategy_claim(region, cursor, bytes)	((void)(bytes))
+#define strategy_carve(region, cursor, bytes, first_word)		\
+	strategy_new(region, cursor, bytes, FL_GRAIN_BYTES, first_word)
 #endif
 
 /*
@@ -247,6 +266,7 @@ fl_construct(struct fl_region *region, uint64_t a, uint64_t b, uint64_t c,
 #include "faultline/kernels/fill.h"
 #include "faultline/kernels/sizes.h"
 #include "faultline/kernels/unroll.h"
+#include "faultline/kernels/runs.h"
 #include "faultline/kernels/chain.h"
 #include "faultline/kernels/tree.h"
 #include "faultline/kernels/program.h"
@@ -312,14 +332,16 @@ fl_construct(struct fl_region *region, uint64_t a, uint64_t b, uint64_t c,
 	FL_TIMED_MODES(X, unroll, fl_unroll, 16)			\
 	FL_TIMED_MODES(X, unroll, fl_unroll, 32)			\
 	FL_TIMED_MODES(X, unroll, fl_unroll, 64)			\
-	FL_TIMED_MODES(X, sites, fl_sites, 0)
+	FL_TIMED_MODES(X, sites, fl_sites, 0)				\
+	FL_TIMED_MODES(X, runs, fl_runs, 0)
 
 /* Kernels whose objects are another kernel's: of its code they are made. */
 #define FL_SHARED_LIST(X)						\
 	FL_OTHER_MODES(X, unroll, fill, 16)				\
 	FL_OTHER_MODES(X, unroll, fill, 32)				\
 	FL_OTHER_MODES(X, unroll, fill, 64)				\
-	FL_OTHER_MODES(X, sites, mix, 0)
+	FL_OTHER_MODES(X, sites, mix, 0)				\
+	FL_OTHER_MODES(X, runs, mix, 0)
 #endif
 
 #define FL_KERNEL_LIST(X)						\

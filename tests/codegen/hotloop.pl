@@ -63,6 +63,7 @@ use Hash::Util::FieldHash qw(fieldhash);
 my %kernels = (
 	empty	 => { sizes => 'none', jumps => [1, 0], plain => 1 },
 	sites	 => { sizes => 'constant', jumps => [0, 1], plain => 1 },
+	runs	 => { sizes => 'constant', jumps => [0, 1], plain => 1 },
 	fill	 => { sizes => 'constant', jumps => [1, 0], plain => 1 },
 	unroll	 => { sizes => 'constant', jumps => [0, 1], plain => 1 },
 	mix	 => { sizes => 'proven', jumps => [1, 0], plain => 1 },
@@ -514,8 +515,10 @@ sub writer
 # the addition of constants.
 sub value_of
 {
-	my ($cycle, $from, $register) = @_;
+	my ($cycle, $from, $register, $turns) = @_;
 	my ($at, $round, $sum) = ($from, 0, 0);
+
+	$turns //= 0;
 
 	# A copy may be followed all the way round, but not for ever.
 	for (0 .. @$cycle) {
@@ -523,7 +526,7 @@ sub value_of
 
 		$at = writer($cycle, $last, $register);
 		return ["%$register", $sum] if !defined $at;
-		$round = 1 if $at >= $last;
+		$round++ if $at >= $last;
 		my $i = $cycle->[$at];
 		my $source = $i->{operands}[0];
 		my $constant = $source->{kind} eq 'imm' ? $source->{value} : '';
@@ -536,9 +539,9 @@ sub value_of
 			 !grep { $_->{store} && is_stack($_->{store}) &&
 				 $_->{store}{disp} eq $source->{disp} } @$cycle) {
 			return ["$source->{disp}(%rsp)", $sum];
-		} elsif (!$round && $i->{mnemonic} =~ /^(add|sub)q?$/ && length $constant) {
+		} elsif ($round <= $turns && $i->{mnemonic} =~ /^(add|sub)q?$/ && length $constant) {
 			$sum += $1 eq 'add' ? signed($constant) : -signed($constant);
-		} elsif (!$round && $i->{mnemonic} =~ /^leaq?$/ &&
+		} elsif ($round <= $turns && $i->{mnemonic} =~ /^leaq?$/ &&
 			 defined $source->{base} && !defined $source->{index}) {
 			$sum += signed($source->{disp});
 			$register = $source->{base};
@@ -546,7 +549,7 @@ sub value_of
 			last;
 		}
 	}
-	return ["\@$at", $sum];
+	return [$turns ? "\@$at, $round turns ago" : "\@$at", $sum];
 }
 
 # A constant as objdump prints it: -0x10, 0xfffffffffffffff0.
@@ -569,14 +572,14 @@ sub is_stack
 
 sub address_name
 {
-	my ($cycle, $at, $operand) = @_;
+	my ($cycle, $at, $operand, $turns) = @_;
 	my $sum = signed($operand->{disp});
 	my $base = ['', 0];
 
-	$base = value_of($cycle, $at, $operand->{base}) if defined $operand->{base};
+	$base = value_of($cycle, $at, $operand->{base}, $turns) if defined $operand->{base};
 	return join(' ', $operand->{segment}, $base->[0], $sum + $base->[1],
 		    defined $operand->{index} ?
-		    (@{value_of($cycle, $at, $operand->{index})}, $operand->{scale}) : ());
+		    (@{value_of($cycle, $at, $operand->{index}, $turns)}, $operand->{scale}) : ());
 }
 
 # Position -> [positions whose results it uses], without and with those that
@@ -815,9 +818,11 @@ sub stores_word
 	my ($object, $s, $mark) = @_;
 	my $cycle = $s->{cycle};
 	my $register = $object->{marks}{$cycle->[$mark]{at}};
-	# Seen from the end of the cycle, if that is where the mark is.
-	my $place = address_name($cycle, $mark || scalar @$cycle,
-		{ segment => '', disp => '0x0', base => $register });
+	# Seen from the end of the cycle, if that is where the mark is.  The objects of a
+	# run have their addresses from one another, and may be reached through the bump
+	# of the turn before.
+	my $object_at = { segment => '', disp => '0x0', base => $register };
+	my @place = map { address_name($cycle, $mark || scalar @$cycle, $object_at, $_) } 0, 1;
 
 	for my $back (1 .. @$cycle) {
 		my $at = ($mark - $back) % @$cycle;
@@ -826,7 +831,8 @@ sub stores_word
 		return 1 if $i->{store} &&
 			$i->{mnemonic} =~ /^mov(q?)$/ &&
 			is_word($1, $i->{operands}[0]) &&
-			address_name($cycle, $at, $i->{store}) eq $place;
+			(address_name($cycle, $at, $i->{store}) eq $place[0] ||
+			 address_name($cycle, $at, $i->{store}, 1) eq $place[1]);
 		return 0 if $object->{marks}{$i->{at}};
 	}
 	return 0;

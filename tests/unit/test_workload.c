@@ -40,14 +40,16 @@ static const char trace_text[] =
 	"c 3 0\n" "a 3 1\n" "d 3\n";
 
 static const char *const kernels[] = {
-	"empty", "fill", "unroll", "mix", "sites", "straddle", "chain", "tree",
-	"nest", "skewed", "phases", "outer", "grower", "replay",
+	"empty", "fill", "unroll", "mix", "sites", "runs", "straddle", "chain",
+	"tree", "nest", "skewed", "phases", "outer", "grower", "replay",
 };
 
 static const char *const fixed_kernels[] = {
 	"fill", "unroll", "chain", "tree",
 };
-static const char *const table_kernels[] = { "mix", "sites", "straddle" };
+static const char *const table_kernels[] = {
+	"mix", "runs", "sites", "straddle",
+};
 
 /* Small enough to run in every mode. */
 static struct fl_workload_spec spec_of(const char *kernel)
@@ -132,6 +134,7 @@ static void test_describe(void **state)
 	}
 	assert_int_equal(fl_workload_turn("unroll"), 8);
 	assert_int_equal(fl_workload_turn("sites"), 256);
+	assert_int_equal(fl_workload_turn("runs"), 4);
 	assert_int_equal(fl_workload_turn("fill"), 1);
 	assert_null(fl_workload_describe("fil"));
 	assert_null(fl_workload_describe(""));
@@ -570,8 +573,8 @@ static void test_checksums(void **state)
 		fl_workload_free(&w);
 		nr_run++;
 	}
-	/* Fifteen kernels and sizes, six further instances each; two planted. */
-	assert_int_equal(nr_run, 15 * 6 + 2);
+	/* Sixteen kernels and sizes, six further instances each; two planted. */
+	assert_int_equal(nr_run, 16 * 6 + 2);
 }
 
 /* It depends on what is allocated, though. */
