@@ -24,7 +24,7 @@ tests_of()
 }
 
 for list; do
-	tree=$builddir/sanitized/$list
+	tree=$builddir/sanitized/${list//,/-}	# linkers split at commas
 	mkdir -p "$tree"
 	cd "$tree"
 	if [ ! -f config.status ] || [ "$srcdir/configure" -nt config.status ]; then
