@@ -107,9 +107,23 @@ static char *settings_text(json_t *settings)
 	return fclose(to) ? NULL : text;
 }
 
+/* Numbers, or null where one could not be had. */
+static bool has_numbers(const json_t *metrics)
+{
+	const json_t *value;
+	const char *name;
+
+	json_object_foreach((json_t *)(uintptr_t)metrics, name, value)
+		if (!json_is_number(value) && !json_is_null(value))
+			return false;
+	return true;
+}
+
 /* What is wrong with a line as a result, or NULL. */
 static const char *wrong_with(const json_t *json)
 {
+	const json_t *metrics = json_object_get(json, "metrics");
+
 	if (name_index(string_of(json, "status"), status_names,
 		       FL_RESULT_NR_STATUS) < 0)
 		return "no known status";
@@ -117,6 +131,8 @@ static const char *wrong_with(const json_t *json)
 		return "no cell or no arm";
 	if (!json_is_integer(json_object_get(json, "block")))
 		return "no block";
+	if (metrics && (!json_is_object(metrics) || !has_numbers(metrics)))
+		return "a metric is no number";
 	return NULL;
 }
 

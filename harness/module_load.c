@@ -367,6 +367,10 @@ int fl_module_named(enum fl_module_kind kind, const char *name,
 
 	if (strchr(name, '/'))
 		return fl_module_load(kind, name, module, why);
+	if (*compiler && !compiler[1])
+		return fl_complain(why, -EINVAL,
+			"%s: name a compiler behind the @, as in bump_down@clang, or leave it out",
+			name);
 	nr = fl_modules_list(kind, &paths, why);
 	if (nr < 0)
 		return nr;

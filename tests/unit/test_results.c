@@ -151,6 +151,8 @@ static void test_garbage(void **state)
 		"{\"schema\":1,\"status\":\"ok\",\"arm\":\"a\",\"block\":0}\n",
 		"{\"schema\":1,\"status\":\"ok\",\"cell\":\"c\",\"arm\":5,\"block\":0}\n",
 		"{\"schema\":1,\"status\":\"ok\",\"cell\":\"c\",\"arm\":\"a\",\"block\":\"0\"}\n",
+		"{\"schema\":1,\"status\":\"ok\",\"cell\":\"c\",\"arm\":\"a\",\"block\":0,\"metrics\":7}\n",
+		"{\"schema\":1,\"status\":\"ok\",\"cell\":\"c\",\"arm\":\"a\",\"block\":0,\"metrics\":{\"alloc_ns\":\"7\"}}\n",
 	};
 	char text[4096] = GOOD "\n";
 	struct fl_results r;
@@ -167,7 +169,7 @@ static void test_garbage(void **state)
 	for (int i = 0; i < 20; i++)
 		strcat(text, "no\n");
 	r = load(text);
-	assert_int_equal(r.nr_problems, 29);
+	assert_int_equal(r.nr_problems, 31);
 	assert_non_null(r.problems[FL_RESULTS_PROBLEMS_MAX - 1]);
 	fl_results_free(&r);
 }
