@@ -36,8 +36,8 @@ static const char *const ways[] = {
 };
 static const char *const strategies[] = {
 	"block_split", "branch_site", "bump_down", "bump_up", "demand_zero",
-	"grows_down", "no_check", "rseq_redirect", "segv_extend", "segv_redirect",
-	"uffd_redirect", "uffd_rw", NULL
+	"elastic", "grows_down", "no_check", "reserve_run", "rseq_redirect",
+	"segv_extend", "segv_redirect", "uffd_redirect", "uffd_rw", NULL
 };
 
 static const struct fl_tunable tunables[] = {

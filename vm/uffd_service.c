@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/lib-names.h>
 #include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -363,6 +365,15 @@ static int start_thread(struct fl_uffd_service *service, int cpu)
 	return err;
 }
 
+/*
+ * pthread_cancel has the unwinder loaded at its first call, and ends the process
+ * where there are no mappings left for that.  So it is there before, for good.
+ */
+static int load_unwinder(void)
+{
+	return dlopen(LIBGCC_S_SO, RTLD_NOW | RTLD_NODELETE) ? 0 : -ELIBACC;
+}
+
 int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 		  enum fl_uffd_wait wait, fl_uffd_fn resolve, void *owner,
 		  int cpu)
@@ -373,6 +384,8 @@ int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 		.uffd = uffd, .wait = wait, .resolve = resolve, .owner = owner,
 	};
 	sem_init(&service->started, 0, 0);
+	if (!err && wait != FL_UFFD_RING)
+		err = load_unwinder();
 	if (!err)
 		err = start_thread(service, cpu);
 	if (!err) {
