@@ -57,7 +57,8 @@ struct fl_uffd_service {
  * UFFD_FEATURE_THREAD_ID and, so that addresses are exact,
  * UFFD_FEATURE_EXACT_ADDRESS; whether it blocks is changed as the wait needs.
  * Returns 0 or -errno (io_uring: -ENOTSUP when built without liburing, and what
- * io_uring_setup(2) says).
+ * io_uring_setup(2) says; others: -ELIBACC when libgcc_s, which pthread_cancel
+ * needs, cannot be loaded).
  */
 int fl_uffd_serve(struct fl_uffd_service *service, const struct fl_uffd *uffd,
 		  enum fl_uffd_wait wait, fl_uffd_fn resolve, void *owner,
