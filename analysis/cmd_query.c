@@ -111,9 +111,7 @@ static const struct argp argp = {
 
 static int complain(const struct fl_complaint *why, int err)
 {
-	fflush(stdout);
-	fprintf(stderr, "faultline: %s\n",
-		*why->text ? why->text : strerror(-err));
+	fl_complaint_print(why, err);
 	return err == -ENOMEM || err == -EIO || err == -EACCES ?
 	       FL_EXIT_FAILED : FL_EXIT_USAGE;
 }

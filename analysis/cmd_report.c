@@ -79,10 +79,7 @@ static const struct argp argp = {
 
 static int complain(const struct fl_complaint *why, int err)
 {
-	/* What was printed before it comes before it. */
-	fflush(stdout);
-	fprintf(stderr, "faultline: %s\n",
-		*why->text ? why->text : strerror(-err));
+	fl_complaint_print(why, err);
 	return FL_EXIT_FAILED;
 }
 

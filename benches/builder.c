@@ -253,36 +253,19 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 }
 
 /* The strategy's defaults, but for its block. */
-static int open_heap(struct work *w, char *reason, size_t reason_bytes)
+static int open_region(struct work *w, char *reason, size_t reason_bytes)
 {
-	const char *name = strategies[w->args->values[STRATEGY]];
 	const uint64_t most = w->bound * 8 > ACCOUNT_BYTES ? w->bound * 8 :
 		ACCOUNT_BYTES;
-	uint64_t values[64];
-	struct fl_open_args args = {
-		.values = values, .object_bytes_max = w->bound * 8 + 4096,
+	const struct fl_open_args need = {
+		.object_bytes_max = w->bound * 8 + 4096,
 		.region_bytes_max = (BOUND_FACTOR + 1) * most *
 				    w->args->values[OPEN],
-		.nr_regions_max = ARRAYS_MAX + 1, .cpu = w->args->cpu,
+		.nr_regions_max = ARRAYS_MAX + 1,
 	};
-	const struct fl_strategy *s = w->args->strategy(name, reason,
-							reason_bytes);
-	int err;
 
-	if (!s)
-		return -ENOENT;
-	for (size_t i = 0; i < s->nr_tunables; i++)
-		values[i] = strcmp(s->tunables[i].name, "block") ?
-			s->tunables[i].def : w->args->values[BLOCK];
-	if (s->probe && s->probe(values, reason, reason_bytes))
-		return -ENOTSUP;
-	err = s->open(&args, &w->heap);
-	if (!err)
-		err = s->region_create(w->heap, &w->region);
-	if (err)
-		snprintf(reason, reason_bytes, "%s: %s", name, strerror(-err));
-	w->strategy = s;
-	return err;
+	return carrier_open(&w->on, w->args, strategies[w->args->values[STRATEGY]],
+			    w->args->values[BLOCK], &need, reason, reason_bytes);
 }
 
 static int builder_run(const struct fl_bench_args *args,
@@ -308,7 +291,7 @@ static int builder_run(const struct fl_bench_args *args,
 		goto free_work;
 	/* Resident from now on, so that it counts as nobody's waste. */
 	memset(w->arrays, 0xff, ARRAYS_MAX * sizeof(*w->arrays));
-	err = w->way->needs_strategy ? open_heap(w, reason, reason_bytes) : 0;
+	err = w->way->needs_strategy ? open_region(w, reason, reason_bytes) : 0;
 	if (err)
 		goto close_heap;
 	peaks = rewind_peak();
@@ -320,8 +303,7 @@ static int builder_run(const struct fl_bench_args *args,
 		err = measure(w, result, reason, reason_bytes);
 	w->way->end(w);
 close_heap:
-	if (w->heap)
-		w->strategy->close(w->heap);
+	carrier_close(&w->on);
 	free(w->arrays);
 free_work:
 	free(w);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "benches/carrier.h"
 #include "faultline/bench.h"
 #include "faultline/builder.h"
 
@@ -34,9 +35,7 @@ struct way;
 struct work {
 	const struct fl_bench_args *args;
 	const struct way *way;
-	const struct fl_strategy *strategy;
-	struct fl_heap *heap;
-	struct fl_region *region;
+	struct carrier on;		/* needs_strategy */
 	uint64_t length, bound;		/* elements: built, and at most */
 	struct array *arrays;		/* of the lifetime */
 	uint64_t nr_arrays;		/* done, or being built */

@@ -90,7 +90,7 @@ static void nothing_to_do(struct work *w)
 
 static void region_over(struct work *w)
 {
-	w->strategy->region_reset(w->region);
+	w->on.strategy->region_reset(w->on.region);
 }
 
 static void note(struct work *w, struct array *a, const struct fl_builder *b,
@@ -109,7 +109,7 @@ static void note(struct work *w, struct array *a, const struct fl_builder *b,
 fl_hot void link_start(struct work *w, struct array *a, unsigned slot)
 {
 	(void)a;
-	fl_builder_open(&w->builders[slot], w->strategy, w->region, 8);
+	fl_builder_open(&w->builders[slot], w->on.strategy, w->on.region, 8);
 }
 
 fl_hot void link_push(struct work *w, struct array *a, unsigned slot,
@@ -135,11 +135,11 @@ BUILD(link)
 
 fl_hot void region_start(struct work *w, struct array *a, unsigned slot)
 {
-	if (w->strategy->region_create(w->heap, &a->region)) {
+	if (w->on.strategy->region_create(w->on.heap, &a->region)) {
 		w->error = -ENOMEM;
-		a->region = w->region;
+		a->region = w->on.region;
 	}
-	fl_builder_open(&w->builders[slot], w->strategy, a->region, 8);
+	fl_builder_open(&w->builders[slot], w->on.strategy, a->region, 8);
 }
 
 static void region_build(struct work *w, uint64_t nr, uint64_t length)
@@ -150,8 +150,8 @@ static void region_build(struct work *w, uint64_t nr, uint64_t length)
 static void regions_over(struct work *w)
 {
 	for (uint64_t i = 0; i < w->nr_arrays; i++)
-		if (w->arrays[i].region != w->region)
-			w->strategy->region_destroy(w->arrays[i].region);
+		if (w->arrays[i].region != w->on.region)
+			w->on.strategy->region_destroy(w->arrays[i].region);
 	region_over(w);
 }
 
@@ -160,7 +160,7 @@ static void regions_over(struct work *w)
 fl_hot void bound_start(struct work *w, struct array *a, unsigned slot)
 {
 	(void)slot;
-	a->base = a->next = w->strategy->object_new(w->region, w->bound * 8, 8, 0);
+	a->base = a->next = w->on.strategy->object_new(w->on.region, w->bound * 8, 8, 0);
 }
 
 fl_hot void bound_push(struct work *w, struct array *a, unsigned slot,
@@ -175,8 +175,8 @@ fl_hot void bound_finish(struct work *w, struct array *a, unsigned slot)
 {
 	(void)a;
 	(void)slot;
-	if (w->region->error)
-		w->error = w->region->error;
+	if (w->on.region->error)
+		w->error = w->on.region->error;
 }
 
 BUILD(bound)

@@ -20,6 +20,7 @@
 
 #include <jansson.h>
 
+#include "benches/carrier.h"
 #include "examples/json/doc.h"
 #include "faultline/bench.h"
 
@@ -73,9 +74,7 @@ static const struct fl_bench_metric metrics[] = {
 
 struct work {
 	const struct fl_bench_args *args;
-	const struct fl_strategy *strategy;	/* NULL: none needed */
-	struct fl_heap *heap;
-	struct fl_region *region;
+	struct carrier on;			/* not open: none needed */
 	char *text;
 	size_t bytes;
 	uint64_t ticks[3];			/* parse, walk, end */
@@ -146,7 +145,7 @@ static int make_document(struct work *w)
 /* ---- jansson ------------------------------------------------------------ */
 
 /* It has one allocator for the process, and no argument for it. */
-static const struct work *allocating;
+static const struct carrier *allocating;
 
 static void *region_malloc(size_t bytes)
 {
@@ -211,7 +210,7 @@ static int document(struct work *w, struct doc_sum *sum, char *reason,
 	json_t *root = NULL;
 
 	if (way == WAY_REGIONS) {
-		value = doc_parse(w->strategy, w->region, w->text, w->bytes, &error);
+		value = doc_parse(w->on.strategy, w->on.region, w->text, w->bytes, &error);
 		if (!value)
 			return say(reason, reason_bytes, error.what, error.at);
 	} else {
@@ -228,10 +227,10 @@ static int document(struct work *w, struct doc_sum *sum, char *reason,
 	walked = fl_ticks();
 	if (way == WAY_JANSSON)
 		json_decref(root);
-	else if (w->region->error)
+	else if (w->on.region->error)
 		return say(reason, reason_bytes, "memory is exhausted", 0);
 	else
-		w->strategy->region_reset(w->region);
+		w->on.strategy->region_reset(w->on.region);
 	w->ticks[0] += parsed - begin;
 	w->ticks[1] += walked - parsed;
 	w->ticks[2] += fl_ticks() - walked;
@@ -319,53 +318,35 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 
 /* ---- opening and closing -------------------------------------------------- */
 
-static int open_region(struct work *w)
-{
-	const struct fl_strategy *s = w->strategy;
-	uint64_t values[32] = { 0 };
-	struct fl_open_args open = {
-		.values = values, .nr_regions_max = 1, .cpu = w->args->cpu,
-		.region_bytes_max = doc_region_bytes(w->bytes),
-		.object_bytes_max = doc_region_bytes(w->bytes),
-	};
-	int err;
-
-	for (size_t i = 0; i < s->nr_tunables; i++)
-		values[i] = strcmp(s->tunables[i].name, "block") ?
-			    s->tunables[i].def : w->args->values[BLOCK];
-	err = s->open(&open, &w->heap);
-	return err ? err : s->region_create(w->heap, &w->region);
-}
-
 static int json_run(const struct fl_bench_args *args,
 		    struct fl_bench_result *result, char *reason,
 		    size_t reason_bytes)
 {
-	const bool in_region = args->values[WAY] != WAY_JANSSON;
 	struct work w = { .args = args };
-	int err = 0;
+	int err = make_document(&w);
 
-	if (in_region) {
-		w.strategy = args->strategy(strategies[args->values[STRATEGY]],
-					    reason, reason_bytes);
-		if (!w.strategy)
-			return -ENOTSUP;
+	if (err)
+		snprintf(reason, reason_bytes, "no document: %s", strerror(-err));
+	if (!err && args->values[WAY] != WAY_JANSSON) {
+		const struct fl_open_args need = {
+			.nr_regions_max = 1,
+			.region_bytes_max = doc_region_bytes(w.bytes),
+			.object_bytes_max = doc_region_bytes(w.bytes),
+		};
+
+		err = carrier_open(&w.on, args,
+				   strategies[args->values[STRATEGY]],
+				   args->values[BLOCK], &need, reason,
+				   reason_bytes);
 	}
-	err = make_document(&w);
-	if (!err && in_region)
-		err = open_region(&w);
 	if (!err && args->values[WAY] == WAY_JANSSON_REGIONS) {
-		allocating = &w;
+		allocating = &w.on;
 		json_set_alloc_funcs(region_malloc, region_free);
 	}
-	if (err)
-		snprintf(reason, reason_bytes, "no document or no region: %s",
-			 strerror(-err));
-	else
+	if (!err)
 		err = measure(&w, result, reason, reason_bytes);
 	json_set_alloc_funcs(malloc, free);
-	if (w.heap)
-		w.strategy->close(w.heap);
+	carrier_close(&w.on);
 	free(w.text);
 	return err;
 }

@@ -17,7 +17,9 @@ bench_LTLIBRARIES += %D%/trap.la
 %C%_builder_la_SOURCES = \
 	%D%/builder.c \
 	%D%/builder.h \
-	%D%/builder_ways.c
+	%D%/builder_ways.c \
+	%D%/carrier.c \
+	%D%/carrier.h
 
 %C%_fault_la_SOURCES = \
 	%D%/companion.c \
@@ -39,10 +41,17 @@ bench_LTLIBRARIES += %D%/trap.la
 
 # It has jansson parse the same documents.
 %C%_json_la_SOURCES = \
+	%D%/carrier.c \
+	%D%/carrier.h \
 	%D%/json.c \
 	examples/json/doc.c \
 	examples/json/doc.h
 %C%_json_la_LIBADD = $(JANSSON_LIBS)
+
+%C%_read_la_SOURCES = \
+	%D%/carrier.c \
+	%D%/carrier.h \
+	%D%/read.c
 
 %C%_trap_la_SOURCES = \
 	%D%/companion.c \

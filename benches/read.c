@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "benches/carrier.h"
 #include "faultline/bench.h"
 #include "faultline/read.h"
 #include "vm/guard.h"
@@ -93,9 +94,7 @@ static const struct fl_bench_metric metrics[] = {
 /* One sample. */
 struct work {
 	const struct fl_bench_args *args;
-	const struct fl_strategy *strategy;
-	struct fl_heap *heap;
-	struct fl_region *region;
+	struct carrier on;
 	struct fl_reader reader;
 	char *content, *buffer, *guarded;
 	void *kept[READS_MAX];		/* malloc */
@@ -121,8 +120,8 @@ static ssize_t read_plainly(struct work *w, char *to, char **data)
 
 static void over(struct work *w)
 {
-	if (w->region)
-		w->strategy->region_reset(w->region);
+	if (w->on.region)
+		w->on.strategy->region_reset(w->on.region);
 	while (w->way == MALLOC && w->nr_life)
 		free(w->kept[--w->nr_life]);
 	w->nr_life = 0;
@@ -144,7 +143,7 @@ static ssize_t read_once(struct work *w, char **data)
 	case GUARD:
 		return read_to_guard(w, data);
 	default:
-		n = fl_region_read(&w->reader, w->region, w->from, w->ask, &object);
+		n = fl_region_read(&w->reader, w->on.region, w->from, w->ask, &object);
 		*data = object;
 		return n;
 	}
@@ -210,33 +209,22 @@ static int open_source(struct work *w)
 static int open_region(struct work *w, char *reason, size_t reason_bytes)
 {
 	const char *name = strategies[w->args->values[STRATEGY]];
-	uint64_t values[64];
-	struct fl_open_args args = {
-		.values = values, .object_bytes_max = w->ask + 4096,
+	const struct fl_open_args need = {
+		.object_bytes_max = w->ask + 4096,
 		.region_bytes_max = 4 * LIFE_BYTES, .nr_regions_max = 1,
-		.cpu = w->args->cpu,
 	};
-	const struct fl_strategy *s = w->args->strategy(name, reason, reason_bytes);
-	int err;
+	int err = carrier_open(&w->on, w->args, name, w->args->values[BLOCK],
+			       &need, reason, reason_bytes);
 
-	if (!s)
-		return -ENOENT;
-	for (size_t i = 0; i < s->nr_tunables; i++)
-		values[i] = strcmp(s->tunables[i].name, "block") ?
-			s->tunables[i].def : w->args->values[BLOCK];
-	if (s->probe && s->probe(values, reason, reason_bytes))
-		return -ENOTSUP;
-	err = fl_reader_open(&w->reader, s, w->way == GIVE_BACK ?
+	if (err)
+		return err;
+	err = fl_reader_open(&w->reader, w->on.strategy, w->way == GIVE_BACK ?
 		FL_READ_GIVE_BACK : w->way == BOUNCE ? FL_READ_BOUNCE :
 		FL_READ_KEEP, w->ask);
-	if (err) {
+	if (err)
 		snprintf(reason, reason_bytes, "%s cannot give back: set way=bounce or keep",
 			 name);
-		return err;
-	}
-	w->strategy = s;
-	err = s->open(&args, &w->heap);
-	return err ? err : s->region_create(w->heap, &w->region);
+	return err;
 }
 
 static int measure(struct work *w, struct fl_bench_result *result)
@@ -320,8 +308,7 @@ static int read_run(const struct fl_bench_args *args,
 	if (w->way == MALLOC)
 		over(w);
 	fl_reader_close(&w->reader);
-	if (w->heap)
-		w->strategy->close(w->heap);
+	carrier_close(&w->on);
 	if (w->from >= 0)
 		close(w->from);
 	if (w->to >= 0)

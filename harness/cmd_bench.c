@@ -176,7 +176,7 @@ int fl_cmd_bench(int argc, char **argv)
 	goto out;
 
 complain:
-	fprintf(stderr, "faultline: %s\n", *why.text ? why.text : strerror(-err));
+	fl_complaint_print(&why, err);
 out:
 	fl_sample_end(&sample);
 	fl_module_unload(&module);

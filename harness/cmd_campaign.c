@@ -230,8 +230,7 @@ int fl_cmd_campaign(int argc, char **argv)
 			 err == -EINVAL ? FL_EXIT_USAGE : FL_EXIT_FAILED;
 	}
 	if (err)
-		fprintf(stderr, "faultline: %s\n",
-			*why.text ? why.text : strerror(-err));
+		fl_complaint_print(&why, err);
 	fl_campaign_set_free(&set);
 	free(a.words);
 	return status;

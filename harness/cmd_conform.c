@@ -629,9 +629,7 @@ int fl_cmd_conform(int argc, char **argv)
 	s.start_ns = now_ns();
 	err = a.nr_names ? add_named(&s, &why) : add_all(&s, &why);
 	if (err) {
-		fflush(stdout);
-		fprintf(stderr, "faultline: %s\n",
-			*why.text ? why.text : strerror(-err));
+		fl_complaint_print(&why, err);
 		status = FL_EXIT_USAGE;
 	} else {
 		run_suite(&s);

@@ -314,7 +314,7 @@ int fl_cmd_run(int argc, char **argv)
 	goto out;
 
 complain:
-	fprintf(stderr, "faultline: %s\n", *why.text ? why.text : strerror(-err));
+	fl_complaint_print(&why, err);
 out:
 	fl_sample_end(&sample);
 	fl_module_unload(&module);

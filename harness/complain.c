@@ -19,6 +19,13 @@ int fl_complain(struct fl_complaint *why, int err, const char *format, ...)
 	return err;
 }
 
+void fl_complaint_print(const struct fl_complaint *why, int err)
+{
+	fflush(stdout);
+	fprintf(stderr, "faultline: %s\n",
+		*why->text ? why->text : strerror(-err));
+}
+
 /* Levenshtein distance with one row; names are short. */
 static size_t edit_distance(const char *a, const char *b)
 {

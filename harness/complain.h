@@ -26,6 +26,12 @@ int fl_complain(struct fl_complaint *why, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * fl_complaint_print: On standard error, behind what was printed before; without a
+ * text, that of @err, an -errno.
+ */
+void fl_complaint_print(const struct fl_complaint *why, int err);
+
+/*
  * fl_nearest: The entry of the NULL-terminated @names that @word is most likely
  * a misspelling of, or NULL when none is near (edit distance above a third).
  */

@@ -9,8 +9,6 @@
  * the policy: a region keeps its first block over resets, and the others return to
  * the free list, warm.
  */
-#include <errno.h>
-
 #include "faultline/run.h"
 #include "faultline/strategy.h"
 #include "vm/chains.h"
@@ -26,27 +24,11 @@ static const struct fl_tunable tunables[] = {
 	},
 };
 
-/* Another block for @pub, with room for @bytes; the sink when there is none. */
+/* By a symbol of the module's own, so that a site's cold part is a plain call. */
 static fl_cold struct fl_cursor reserve_run_refill(struct fl_region *pub,
 						   size_t bytes)
 {
-	struct fl_chain_region *region = (struct fl_chain_region *)pub;
-	struct fl_blocks *heap = region->heap;
-	struct fl_block *block = fl_blocks_take(heap, bytes, pub);
-
-	if (!block) {
-		heap->pub.events.nr_sinks++;
-		pub->error = -ENOMEM;
-		block = heap->sink;
-	} else {
-		heap->pub.events.nr_refills++;
-		heap->pub.events.nr_large += block->order > 0;
-		block->next = region->newest;
-		region->newest = block;
-	}
-	return (struct fl_cursor){
-		.bump = fl_block_top(block), .limit = block->base,
-	};
+	return fl_chains_limited_refill(pub, bytes);
 }
 
 fl_hot void *strategy_new(struct fl_region *region, struct fl_cursor *cursor,
@@ -80,45 +62,9 @@ fl_hot void *strategy_carve(struct fl_region *region, struct fl_cursor *cursor,
 	return fl_carve(cursor, bytes, first_word);
 }
 
-/* A chain's first block, and the limit that redirecting strategies do without. */
-static void arm(struct fl_region *pub)
-{
-	pub->cursor.limit = ((struct fl_chain_region *)pub)->first->base;
-}
-
-static int strategy_region_create(struct fl_heap *heap, struct fl_region **out)
-{
-	int err = fl_chains_region_create(heap, out);
-
-	if (!err)
-		arm(*out);
-	return err;
-}
-
-static void strategy_region_reset(struct fl_region *region)
-{
-	fl_chains_region_reset(region);
-	arm(region);
-}
-
+#define strategy_region_create	fl_chains_limited_create
+#define strategy_region_reset	fl_chains_limited_reset
 #define strategy_region_destroy	fl_chains_region_destroy
-
-static int reserve_run_chunk_take(struct fl_region *pub, uint64_t bytes,
-			size_t align, struct fl_chunk *chunk)
-{
-	struct fl_chain_region *region = (struct fl_chain_region *)pub;
-
-	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
-				 chunk);
-}
-
-static void reserve_run_chunk_give(struct fl_region *pub,
-			const struct fl_chunk *chunk, uint64_t used)
-{
-	struct fl_chain_region *region = (struct fl_chain_region *)pub;
-
-	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
-}
 
 #include "faultline/module.h"
 
@@ -147,8 +93,8 @@ FL_STRATEGY(
 	.geometry = fl_chains_geometry,
 	.trim = fl_blocks_trim,
 	.large_block_bytes = fl_blocks_usable,
-	.chunk_take = reserve_run_chunk_take,
+	.chunk_take = fl_chains_limited_chunk_take,
 	.chunk_grow = fl_loan_grow_down,
-	.chunk_give = reserve_run_chunk_give,
+	.chunk_give = fl_chains_limited_chunk_give,
 	.chunk_rest_serves = true,
 );

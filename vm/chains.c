@@ -146,6 +146,60 @@ void fl_chains_chunk_give(struct fl_region *pub, const struct fl_chunk *chunk,
 		fl_loan_return(region->heap, &region->lent, chunk);
 }
 
+struct fl_cursor fl_chains_limited_refill(struct fl_region *pub, size_t bytes)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+	struct fl_blocks *heap = region->heap;
+	struct fl_block *block = fl_blocks_take(heap, bytes, pub);
+
+	if (!block) {
+		heap->pub.events.nr_sinks++;
+		pub->error = -ENOMEM;
+		block = heap->sink;
+	} else {
+		heap->pub.events.nr_refills++;
+		heap->pub.events.nr_large += block->order > 0;
+		block->next = region->newest;
+		region->newest = block;
+	}
+	return (struct fl_cursor){
+		.bump = fl_block_top(block), .limit = block->base,
+	};
+}
+
+int fl_chains_limited_create(struct fl_heap *heap, struct fl_region **out)
+{
+	int err = fl_chains_region_create(heap, out);
+
+	if (!err)
+		(*out)->cursor.limit =
+			((struct fl_chain_region *)*out)->first->base;
+	return err;
+}
+
+void fl_chains_limited_reset(struct fl_region *pub)
+{
+	fl_chains_region_reset(pub);
+	pub->cursor.limit = ((struct fl_chain_region *)pub)->first->base;
+}
+
+int fl_chains_limited_chunk_take(struct fl_region *pub, uint64_t bytes,
+				 size_t align, struct fl_chunk *chunk)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	return fl_loan_take_down(pub, region->heap, &region->newest, bytes, align,
+				 chunk);
+}
+
+void fl_chains_limited_chunk_give(struct fl_region *pub,
+				  const struct fl_chunk *chunk, uint64_t used)
+{
+	struct fl_chain_region *region = (struct fl_chain_region *)pub;
+
+	fl_loan_give_down(pub, region->heap, &region->newest, chunk, used);
+}
+
 void fl_chains_geometry(const struct fl_heap *heap, struct fl_geometry *out)
 {
 	uint64_t block = ((const struct fl_blocks *)heap)->block_bytes;

@@ -11,6 +11,7 @@
  * bump.  What a guard is made of, and so which signal comes, is the strategy's.
  *
  * A chain keeps its first block over a reset; the others go back to the heap.
+ * Strategies that compare have the same chains, without guards.
  *
  * Context: fl_chains_handle is a fault handler, and it and fl_chains_redirect are
  * async-signal-safe; the rest belongs to the heap's thread.
@@ -72,6 +73,22 @@ int fl_chains_chunk_grow(struct fl_region *region, struct fl_chunk *chunk,
 			 uint64_t bytes);
 void fl_chains_chunk_give(struct fl_region *region,
 			  const struct fl_chunk *chunk, uint64_t used);
+
+/*
+ * The same chains for strategies that compare instead of faulting: the cursor has a
+ * limit, the block's lowest address, and blocks need no guard.
+ *
+ * fl_chains_limited_refill: Another block, with room for @bytes, as the region's
+ * cursor; the sink when there is none.
+ * The others: region and chunk hooks; destroy as above, and fl_loan_grow_down.
+ */
+struct fl_cursor fl_chains_limited_refill(struct fl_region *region, size_t bytes);
+int fl_chains_limited_create(struct fl_heap *heap, struct fl_region **region);
+void fl_chains_limited_reset(struct fl_region *region);
+int fl_chains_limited_chunk_take(struct fl_region *region, uint64_t bytes,
+				 size_t align, struct fl_chunk *chunk);
+void fl_chains_limited_chunk_give(struct fl_region *region,
+				  const struct fl_chunk *chunk, uint64_t used);
 
 /* The geometry hook. */
 void fl_chains_geometry(const struct fl_heap *heap, struct fl_geometry *out);

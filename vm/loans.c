@@ -56,102 +56,106 @@ static bool fits(const char *low, uint64_t bytes, const char *high)
 	return low < high && bytes < (uint64_t)(high - low);
 }
 
-int fl_loan_take_down(struct fl_region *region, struct fl_blocks *heap,
-		      struct fl_block **chain, uint64_t bytes, size_t align,
-		      struct fl_chunk *chunk)
+/*
+ * What is free in the current block lies between two members of the cursor, of
+ * which the chunk's end moves the lower one: the limit of a block that is bumped
+ * down, the bump of one that is bumped up.
+ */
+struct gap {
+	char **low, **high;
+};
+
+static struct gap gap_down(struct fl_region *region)
 {
-	struct fl_cursor *c = &region->cursor;
-	char *base = fl_align_up(c->limit, align);
+	return (struct gap){ &region->cursor.limit, &region->cursor.bump };
+}
+
+static struct gap gap_up(struct fl_region *region)
+{
+	return (struct gap){ &region->cursor.bump, &region->cursor.limit };
+}
+
+static int take(struct fl_region *region, struct gap gap, struct fl_blocks *heap,
+		struct fl_block **chain, uint64_t bytes, size_t align,
+		struct fl_chunk *chunk)
+{
+	char *base = fl_align_up(*gap.low, align);
 
 	bytes = whole_grains(bytes);
-	if (region->error || !fits(base, bytes, c->bump))
+	if (region->error || !fits(base, bytes, *gap.high))
 		return fl_loan_block(region, heap, chain, bytes, chunk);
-	c->limit = base + bytes;
+	*gap.low = base + bytes;
 	chunk->base = base;
 	chunk->bytes = bytes;
 	chunk->loan = NULL;
 	return 0;
 }
 
+static int grow(struct gap gap, struct fl_chunk *chunk, uint64_t bytes)
+{
+	bytes = whole_grains(bytes);
+	if (chunk->loan || *gap.low != chunk->base + chunk->bytes ||
+	    !fits(chunk->base, bytes, *gap.high))
+		return -ENOSPC;
+	*gap.low = chunk->base + bytes;
+	chunk->bytes = bytes;
+	return 0;
+}
+
+static void give(struct fl_region *region, struct gap gap, struct fl_blocks *heap,
+		 struct fl_block **chain, const struct fl_chunk *chunk,
+		 uint64_t used)
+{
+	char *const end = end_of(chunk, used);
+	char *const top = chunk->base + chunk->bytes;
+
+	if (!chunk->loan) {
+		if (*gap.low == top)
+			*gap.low = end;
+	} else if (!used) {
+		fl_loan_return(heap, chain, chunk);
+	} else if (!region->error && top - end > *gap.high - *gap.low) {
+		*gap.low = end;
+		*gap.high = top;
+	}
+}
+
+int fl_loan_take_down(struct fl_region *region, struct fl_blocks *heap,
+		      struct fl_block **chain, uint64_t bytes, size_t align,
+		      struct fl_chunk *chunk)
+{
+	return take(region, gap_down(region), heap, chain, bytes, align, chunk);
+}
+
 int fl_loan_grow_down(struct fl_region *region, struct fl_chunk *chunk,
 		      uint64_t bytes)
 {
-	struct fl_cursor *c = &region->cursor;
-
-	bytes = whole_grains(bytes);
-	if (chunk->loan || c->limit != chunk->base + chunk->bytes ||
-	    !fits(chunk->base, bytes, c->bump))
-		return -ENOSPC;
-	c->limit = chunk->base + bytes;
-	chunk->bytes = bytes;
-	return 0;
+	return grow(gap_down(region), chunk, bytes);
 }
 
 void fl_loan_give_down(struct fl_region *region, struct fl_blocks *heap,
 		       struct fl_block **chain, const struct fl_chunk *chunk,
 		       uint64_t used)
 {
-	struct fl_cursor *c = &region->cursor;
-	char *const end = end_of(chunk, used);
-	char *const top = chunk->base + chunk->bytes;
-
-	if (!chunk->loan) {
-		if (c->limit == top)
-			c->limit = end;
-	} else if (!used) {
-		fl_loan_return(heap, chain, chunk);
-	} else if (!region->error && top - end > c->bump - c->limit) {
-		c->bump = top;
-		c->limit = end;
-	}
+	give(region, gap_down(region), heap, chain, chunk, used);
 }
 
 int fl_loan_take_up(struct fl_region *region, struct fl_blocks *heap,
 		    struct fl_block **chain, uint64_t bytes, size_t align,
 		    struct fl_chunk *chunk)
 {
-	struct fl_cursor *c = &region->cursor;
-	char *base = fl_align_up(c->bump, align);
-
-	bytes = whole_grains(bytes);
-	if (region->error || !fits(base, bytes, c->limit))
-		return fl_loan_block(region, heap, chain, bytes, chunk);
-	c->bump = base + bytes;
-	chunk->base = base;
-	chunk->bytes = bytes;
-	chunk->loan = NULL;
-	return 0;
+	return take(region, gap_up(region), heap, chain, bytes, align, chunk);
 }
 
 int fl_loan_grow_up(struct fl_region *region, struct fl_chunk *chunk,
 		    uint64_t bytes)
 {
-	struct fl_cursor *c = &region->cursor;
-
-	bytes = whole_grains(bytes);
-	if (chunk->loan || c->bump != chunk->base + chunk->bytes ||
-	    !fits(chunk->base, bytes, c->limit))
-		return -ENOSPC;
-	c->bump = chunk->base + bytes;
-	chunk->bytes = bytes;
-	return 0;
+	return grow(gap_up(region), chunk, bytes);
 }
 
 void fl_loan_give_up(struct fl_region *region, struct fl_blocks *heap,
 		     struct fl_block **chain, const struct fl_chunk *chunk,
 		     uint64_t used)
 {
-	struct fl_cursor *c = &region->cursor;
-	char *const end = end_of(chunk, used);
-	char *const top = chunk->base + chunk->bytes;
-
-	if (!chunk->loan) {
-		if (c->bump == top)
-			c->bump = end;
-	} else if (!used) {
-		fl_loan_return(heap, chain, chunk);
-	} else if (!region->error && top - end > c->limit - c->bump) {
-		c->bump = end;
-		c->limit = top;
-	}
+	give(region, gap_up(region), heap, chain, chunk, used);
 }

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "benches/carrier.h"
+
+/* More than any strategy has (the harness takes 32). */
+#define TUNABLES_MAX	64u
+
+int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
+		 const char *strategy, uint64_t block_bytes,
+		 const struct fl_open_args *need, char *reason,
+		 size_t reason_bytes)
+{
+	const struct fl_strategy *s = args->strategy(strategy, reason,
+						     reason_bytes);
+	struct fl_open_args open = *need;
+	uint64_t values[TUNABLES_MAX];
+	int err;
+
+	if (!s)
+		return -ENOTSUP;
+	for (size_t i = 0; i < s->nr_tunables; i++)
+		values[i] = strcmp(s->tunables[i].name, "block") ?
+			    s->tunables[i].def : block_bytes;
+	if (s->probe && s->probe(values, reason, reason_bytes))
+		return -ENOTSUP;
+	open.values = values;
+	open.cpu = args->cpu;
+	carrier->strategy = s;
+	err = s->open(&open, &carrier->heap);
+	if (err)
+		carrier->heap = NULL;
+	else
+		err = s->region_create(carrier->heap, &carrier->region);
+	if (err)
+		snprintf(reason, reason_bytes, "%s: %s", strategy, strerror(-err));
+	return err;
+}
+
+void carrier_close(struct carrier *carrier)
+{
+	if (carrier->heap)
+		carrier->strategy->close(carrier->heap);
+}

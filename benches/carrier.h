@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * benches/carrier.h: a region for benches of what any strategy can carry.
+ *
+ * Context: cold; a carrier belongs to the thread that opened it.
+ */
+#ifndef FL_BENCHES_CARRIER_H
+#define FL_BENCHES_CARRIER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "faultline/bench.h"
+
+/* A strategy, a heap of it and a region; all NULL: not open. */
+struct carrier {
+	const struct fl_strategy *strategy;
+	struct fl_heap *heap;
+	struct fl_region *region;
+};
+
+/*
+ * carrier_open: By the strategy's default settings, but for its block if it has one.
+ * @need: what to open the heap for; values and cpu are filled in.
+ * Returns 0, -ENOTSUP (no such strategy, or it cannot run here) or -errno, with a
+ * reason.  End with carrier_close, either way.
+ */
+int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
+		 const char *strategy, uint64_t block_bytes,
+		 const struct fl_open_args *need, char *reason,
+		 size_t reason_bytes);
+void carrier_close(struct carrier *carrier);
+
+#endif
