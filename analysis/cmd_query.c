@@ -97,8 +97,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "[DIR...] ['SQL']",
 	.doc = "Ask campaigns in SQL (SQLite's, and medians, ratios and their intervals).\v"
-	       "DIR: a campaign's directory; none: of each experiment the one in results/ "
-	       "that was begun last.  SQL: none: what there is.\n\n"
+	       "DIR: a campaign's directory, or a folder of some: of each experiment the one "
+	       "that was begun last; none: results/.  SQL: none: what there is.\n\n"
 	       "  faultline query results/X 'SELECT cell, arm, median(ns), median_low(ns), "
 	       "median_high(ns) FROM sample GROUP BY cell, arm'\n"
 	       "  faultline query results/X \"SELECT cell, arm, ratio(x, y), ratio_low(x, y), "
@@ -280,44 +280,37 @@ static int ask(sqlite3 *db, const char *sql, enum form form,
 	return err;
 }
 
-static int ask_all(const struct arguments *a, const char *const *dirs,
-		   size_t nr)
+static int ask_all(const struct arguments *a, struct fl_complaint *why)
 {
-	struct fl_complaint why = { "" };
+	char **sources;
+	size_t nr;
 	sqlite3 *db;
-	int err;
+	int err = fl_db_sources((const char *const *)a->dirs, a->nr_dirs,
+				&sources, &nr, why);
 
-	err = fl_db_open(dirs, nr, &a->db, &db, &why);
 	if (err)
-		return complain(&why, err);
+		return err;
+	err = fl_db_open((const char *const *)sources, nr, &a->db, &db, why);
+	fl_db_free_list(sources, nr);
+	if (err)
+		return err;
 	err = ask(db, a->schema ? schema : a->sql ? a->sql : overview, a->form,
-		  &why);
+		  why);
 	sqlite3_close(db);
-	return err ? complain(&why, err) : FL_EXIT_OK;
+	return err;
 }
 
 int fl_cmd_query(int argc, char **argv)
 {
 	struct arguments a = { .form = AS_TABLE };
 	struct fl_complaint why = { "" };
-	char **newest = NULL;
-	size_t nr_newest = 0;
-	int status, err;
+	int err;
 
 	a.dirs = calloc((size_t)argc, sizeof(*a.dirs));
 	if (!a.dirs)
 		return complain(&why, -ENOMEM);
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	if (a.nr_dirs) {
-		status = ask_all(&a, (const char *const *)a.dirs, a.nr_dirs);
-	} else {
-		err = fl_db_newest("results", &newest, &nr_newest);
-		if (!err && !nr_newest)
-			err = fl_complain(&why, -ENOENT, "results/ holds no campaign: name the directory of one");
-		status = err ? complain(&why, err) :
-			 ask_all(&a, (const char *const *)newest, nr_newest);
-		fl_db_free_list(newest, nr_newest);
-	}
+	err = ask_all(&a, &why);
 	free(a.dirs);
-	return status;
+	return err ? complain(&why, err) : FL_EXIT_OK;
 }

@@ -13,7 +13,7 @@
 #include "harness/table.h"
 
 enum { KEY_JSON = 'j', KEY_VERBOSE = 'v', KEY_ALL = 'a', KEY_CLAIMS = 256,
-       KEY_UNLIKE };
+       KEY_UNLIKE, KEY_MARKDOWN };
 
 static const struct argp_option options[] = {
 	{ "claims", KEY_CLAIMS, "FILE", 0, "judge what this file claims; may be repeated (claims.ini of every experiment)", 0 },
@@ -21,13 +21,14 @@ static const struct argp_option options[] = {
 	{ "verbose", KEY_VERBOSE, NULL, 0, "with each claim's rules and query", 0 },
 	{ "unlike", KEY_UNLIKE, NULL, 0, "put campaigns of unlike hosts together", 0 },
 	{ "json", KEY_JSON, NULL, 0, "print one JSON object", 0 },
+	{ "markdown", KEY_MARKDOWN, NULL, 0, "print a table as README.md has it", 0 },
 	{ 0 },
 };
 
 struct arguments {
 	char **dirs, **files;
 	size_t nr_dirs, nr_files;
-	bool json, verbose, all;
+	bool json, markdown, verbose, all;
 	struct fl_db_options db;
 };
 
@@ -51,8 +52,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		a->json = true;
 		break;
+	case KEY_MARKDOWN:
+		a->markdown = true;
+		break;
 	case ARGP_KEY_ARG:
 		a->dirs[a->nr_dirs++] = arg;
+		break;
+	case ARGP_KEY_END:
+		if (a->json && a->markdown)
+			argp_error(state, "--json and --markdown are two forms: choose one");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -63,8 +71,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options, .parser = parse, .args_doc = "[DIR...]",
 	.doc = "What the results say of the design notes' claims.\v"
-	       "DIR: a campaign's directory, or what `faultline kernel --output` left; none: of "
-	       "each experiment the one in results/ that was begun last.  Exit status: 0; 1: "
+	       "DIR: a campaign's directory, or what `faultline kernel --output` left, or a folder "
+	       "of such: of each experiment the one that was begun last; none: results/.  Exit status: 0; 1: "
 	       "something that should have been measured was not; 2: a DIR, a claim or an option "
 	       "makes no sense.",
 };
@@ -236,6 +244,46 @@ static int print_text(const struct arguments *a,
 	return err;
 }
 
+/* What a cell of a table of Markdown may not hold is a bar. */
+static void markdown_text(const char *text)
+{
+	for (; *text; text++)
+		if (*text == '|')
+			fputs("\\|", stdout);
+		else
+			putchar(*text);
+}
+
+static void print_markdown(const struct fl_verdict *verdicts, size_t nr)
+{
+	char value[FL_TEXT_BYTES], low[FL_TEXT_BYTES], high[FL_TEXT_BYTES];
+
+	puts("| claim | what the notes say | verdict | value, 95 % interval | n |\n"
+	     "|---|---|---|---|---|");
+	for (size_t i = 0; i < nr; i++) {
+		const struct fl_verdict *v = &verdicts[i];
+
+		printf("| %s | ", v->claim->name);
+		markdown_text(v->claim->says);
+		printf(" | %s | ", fl_verdict_kind_name(v->kind));
+		if (isfinite(v->value))
+			fputs(fl_text_number(value, v->value, false), stdout);
+		if (isfinite(v->low) && isfinite(v->high) && v->low < v->high)
+			printf(" [%s, %s]", fl_text_number(low, v->low, false),
+			       fl_text_number(high, v->high, false));
+		if (isfinite(v->value) && v->claim->unit) {
+			putchar(' ');
+			markdown_text(v->claim->unit);
+		}
+		if (!isfinite(v->value) && v->reason)
+			markdown_text(v->reason);
+		if (v->n)
+			printf(" | %lld |\n", (long long)v->n);
+		else
+			puts(" | |");
+	}
+}
+
 static json_t *number_json(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
@@ -291,7 +339,9 @@ static int judge_all(const struct arguments *a, sqlite3 *db,
 		if (!err)
 			owed |= verdicts[nr++].owed;
 	}
-	if (!err)
+	if (!err && a->markdown)
+		print_markdown(verdicts, nr);
+	else if (!err)
 		err = a->json ? print_json(verdicts, nr) :
 				print_text(a, verdicts, nr, left_out);
 	while (nr)
@@ -300,19 +350,18 @@ static int judge_all(const struct arguments *a, sqlite3 *db,
 	return err ? complain(&why, err) : owed ? FL_EXIT_FAILED : FL_EXIT_OK;
 }
 
-static int open_newest(const struct arguments *a, sqlite3 **db,
-		       struct fl_complaint *why)
+static int open_all(const struct arguments *a, sqlite3 **db,
+		    struct fl_complaint *why)
 {
-	char **newest = NULL;
-	size_t nr = 0;
-	int err = fl_db_newest("results", &newest, &nr);
+	char **sources;
+	size_t nr;
+	int err = fl_db_sources((const char *const *)a->dirs, a->nr_dirs,
+				&sources, &nr, why);
 
-	if (!err && !nr)
-		err = fl_complain(why, -ENOENT, "results/ holds no campaign: name the directory of one, or run `faultline campaign --all`");
-	if (!err)
-		err = fl_db_open((const char *const *)newest, nr, &a->db, db,
-				 why);
-	fl_db_free_list(newest, nr);
+	if (err)
+		return err;
+	err = fl_db_open((const char *const *)sources, nr, &a->db, db, why);
+	fl_db_free_list(sources, nr);
 	return err;
 }
 
@@ -331,9 +380,7 @@ int fl_cmd_verdict(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	err = read_claims(&a, &claims, &why);
 	if (!err)
-		err = a.nr_dirs ?
-		      fl_db_open((const char *const *)a.dirs, a.nr_dirs, &a.db,
-				 &db, &why) : open_newest(&a, &db, &why);
+		err = open_all(&a, &db, &why);
 	if (!err) {
 		status = judge_all(&a, db, &claims);
 		sqlite3_close(db);

@@ -10,11 +10,15 @@
 #include <unistd.h>
 
 #include "analysis/db_make.h"
+#include "analysis/results.h"
 
 /* What of a source the database is made from. */
 static const char *const files[] = {
-	"results.jsonl", "campaign.json", FL_DB_KERNEL,
+	"campaign.json", FL_DB_KERNEL, FL_RESULTS_LINES, FL_RESULTS_PACKED,
 };
+
+/* Those of them that say what was begun, and when. */
+#define NR_ABOUT	2
 
 #define NR_FILES	(sizeof(files) / sizeof(files[0]))
 
@@ -288,7 +292,7 @@ static int add_found(struct found **list, size_t *nr, char *path)
 	json_t *json = NULL;
 	bool kernel = false;
 
-	for (size_t i = 1; i < NR_FILES && !json; i++) {
+	for (size_t i = 0; i < NR_ABOUT && !json; i++) {
 		char *file;
 
 		if (asprintf(&file, "%s/%s", path, files[i]) < 0)
@@ -371,6 +375,62 @@ int fl_db_newest(const char *parent, char ***out, size_t *nr)
 		*nr = nr_paths;
 	}
 	return err;
+}
+
+static int add_source(char ***list, size_t *nr, char *path)
+{
+	char **more = path ? reallocarray(*list, *nr + 1, sizeof(*more)) : NULL;
+
+	if (!more) {
+		free(path);
+		return -ENOMEM;
+	}
+	more[(*nr)++] = path;
+	*list = more;
+	return 0;
+}
+
+int fl_db_sources(const char *const *dirs, size_t nr_dirs, char ***out,
+		  size_t *nr, struct fl_complaint *why)
+{
+	static const char *const usual[] = { "results" };
+	const bool none = !nr_dirs;
+	char **list = NULL, **below;
+	size_t nr_list = 0, nr_below;
+	int err = 0;
+
+	if (none) {
+		dirs = usual;
+		nr_dirs = 1;
+	}
+	for (size_t i = 0; i < nr_dirs && !err; i++) {
+		below = NULL;
+		nr_below = 0;
+		if (none || !fl_db_is_source(dirs[i]))
+			err = fl_db_newest(dirs[i], &below, &nr_below);
+		/* Who reads it says what is wrong with it. */
+		if (!nr_below && !none) {
+			err = add_source(&list, &nr_list, strdup(dirs[i]));
+			continue;
+		}
+		for (size_t k = 0; k < nr_below; k++)
+			if (err)
+				free(below[k]);
+			else
+				err = add_source(&list, &nr_list, below[k]);
+		free(below);
+	}
+	if (err)
+		fl_complain(why, err, "%s", strerror(-err));
+	else if (!nr_list)
+		err = fl_complain(why, -ENOENT, "results/ holds no campaign: name the directory of one, or run `faultline campaign --all`");
+	if (err) {
+		fl_db_free_list(list, nr_list);
+		return err;
+	}
+	*out = list;
+	*nr = nr_list;
+	return 0;
 }
 
 void fl_db_free_list(char **list, size_t nr)

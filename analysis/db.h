@@ -68,6 +68,16 @@ int fl_db_open(const char *const *dirs, size_t nr,
 bool fl_db_is_source(const char *dir);
 
 /*
+ * fl_db_sources: What @dirs mean: a source, itself; a folder that is none but holds
+ * some, such as results/reference, what fl_db_newest finds there; without any
+ * (@nr_dirs is 0), that of results/.
+ * @out: as of fl_db_newest.
+ * Returns 0, -ENOENT (none at all), or -errno, with a complaint.
+ */
+int fl_db_sources(const char *const *dirs, size_t nr_dirs, char ***out,
+		  size_t *nr, struct fl_complaint *why);
+
+/*
  * fl_db_newest: Of the sources right below @parent the one of each experiment that
  * was begun last, in the order of the experiments' names.
  * @out: a list of *@nr texts, to be freed with fl_db_free_list.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -7,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "analysis/results.h"
+#include "harness/trace_source.h"
 
-#define RESULTS		"results.jsonl"
+#define RESULTS		FL_RESULTS_LINES
 #define CAMPAIGN	"campaign.json"
 #define PLAN		"plan.ini"
 
@@ -257,34 +260,76 @@ static int read_line(struct fl_results *results, const char *path,
 	return 0;
 }
 
-static int read_lines(struct fl_results *results, const char *path, FILE *from,
+/* A stream over a source: lines are read by getline(3). */
+static ssize_t stream_read(void *cookie, char *to, size_t bytes)
+{
+	ssize_t n = fl_source_read(cookie, to, bytes);
+
+	if (n < 0)
+		errno = (int)-n;
+	return n < 0 ? -1 : n;
+}
+
+static FILE *stream_open(struct fl_source *source)
+{
+	return fopencookie(source, "r",
+			   (cookie_io_functions_t){ .read = stream_read });
+}
+
+static int read_lines(struct fl_results *results, const char *path, int fd,
 		      struct fl_complaint *why)
 {
+	struct fl_source *source = malloc(sizeof(*source));
 	char *text = NULL;
 	size_t room = 0;
 	ssize_t bytes;
-	int err = 0;
+	FILE *from = NULL;
+	int err;
 
+	if (!source)
+		return fl_complain(why, -ENOMEM, "%s: %s", path, strerror(ENOMEM));
+	err = fl_source_open(source, fd);
+	if (!err && !(from = stream_open(source)))
+		err = fl_complain(why, -ENOMEM, "%s: %s", path, strerror(ENOMEM));
+	else if (err)
+		fl_complain(why, err, "%s: %s", path, source->problem);
 	while (!err && (errno = 0, bytes = getline(&text, &room, from)) >= 0)
 		err = read_line(results, path, text, (size_t)bytes,
 				(unsigned int)++results->nr_lines, why);
 	/* Also when it is not the end but an error. */
 	if (!err && !feof(from))
 		err = fl_complain(why, errno ? -errno : -EIO, "%s: %s", path,
+				  *source->problem ? source->problem :
 				  strerror(errno ? errno : EIO));
+	if (from)
+		fclose(from);
+	fl_source_close(source);
+	free(source);
 	free(text);
 	return err;
 }
 
+static int open_lines(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* @path, @packed: of the two files, of which one is expected. */
 static int read_results(struct fl_results *results, const char *dir,
-			const char *path, struct fl_complaint *why)
+			const char *path, const char *packed,
+			struct fl_complaint *why)
 {
 	struct stat st;
-	FILE *from;
-	int err;
+	int fd, err;
 
-	from = fopen(path, "re");
-	if (!from) {
+	fd = open_lines(path);
+	if (fd < 0 && errno == ENOENT && !access(packed, F_OK)) {
+		path = packed;
+		fd = open_lines(path);
+	} else if (fd >= 0 && !access(packed, F_OK)) {
+		add_problem(results, FL_RESULTS_PACKED ": not read, because " RESULTS " is there, too; remove one of them");
+	}
+	if (fd < 0) {
 		err = -errno;
 		if (err == -ENOENT && !stat(dir, &st))
 			return fl_complain(why, err,
@@ -297,8 +342,8 @@ static int read_results(struct fl_results *results, const char *dir,
 		return fl_complain(why, err, "%s: %s",
 				   err == -ENOENT ? dir : path, strerror(-err));
 	}
-	err = read_lines(results, path, from, why);
-	fclose(from);
+	err = read_lines(results, path, fd, why);
+	close(fd);
 	if (!err && !results->nr_results)
 		err = fl_complain(why, -ENODATA,
 				  "%s: %zu line%s, none of them a result%s%s",
@@ -352,29 +397,29 @@ int fl_results_load(const char *dir, struct fl_results *out,
 		    struct fl_complaint *why)
 {
 	struct fl_results results = { 0 };
-	char *path[3] = { NULL };
-	static const char *const files[3] = {
-		RESULTS, CAMPAIGN, PLAN
+	char *path[4] = { NULL };
+	static const char *const files[4] = {
+		RESULTS, FL_RESULTS_PACKED, CAMPAIGN, PLAN
 	};
 	size_t dir_bytes = strlen(dir);
 	int err = -ENOMEM;
 
 	while (dir_bytes > 1 && dir[dir_bytes - 1] == '/')
 		dir_bytes--;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (asprintf(&path[i], "%.*s/%s", (int)dir_bytes, dir,
 			     files[i]) < 0) {
 			path[i] = NULL;
 			fl_complain(why, err, "%s", strerror(-err));
 			goto out_free;
 		}
-	err = read_results(&results, dir, path[0], why);
-	if (!err && (err = read_campaign(&results, path[1])))
+	err = read_results(&results, dir, path[0], path[1], why);
+	if (!err && (err = read_campaign(&results, path[2])))
 		fl_complain(why, err, "%s", strerror(-err));
 	if (!err)
-		results.plan = read_text(path[2]);
+		results.plan = read_text(path[3]);
 out_free:
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		free(path[i]);
 	if (err)
 		fl_results_free(&results);

@@ -3,7 +3,8 @@
  * analysis/results.h: a campaign's directory, read into memory.
  *
  * Vocabulary: a "campaign directory" holds plan.ini, campaign.json and
- * results.jsonl.  A "result" is one line of the last: one sample, or why there
+ * results.jsonl, or that file packed by xz, as reference results are kept.  A
+ * "result" is one line of the last: one sample, or why there
  * is none.  A "problem" is something wrong with a file that does not stop the
  * reading: a torn or garbled line, which is skipped; a missing campaign.json.
  *
@@ -24,6 +25,9 @@
 #include "harness/complain.h"
 
 #define FL_RESULTS_SCHEMA	1
+
+#define FL_RESULTS_LINES	"results.jsonl"
+#define FL_RESULTS_PACKED	"results.jsonl.xz"
 
 /* Problems that are told one by one; the others are counted. */
 #define FL_RESULTS_PROBLEMS_MAX	10
@@ -90,6 +94,7 @@ struct fl_results {
  * Returns 0, or:
  *   -ENODATA: not a single line is a result.
  *   -EPROTO:  a line has another schema.
+ *   -EBADMSG: packed, and corrupt or cut off.
  *   -ENOENT, -ENOTDIR, -EACCES, ...: from opening results.jsonl.
  *   -ENOMEM.
  */

@@ -18,6 +18,7 @@
 #define PLAN		"plan.ini"
 #define CAMPAIGN	"campaign.json"
 #define RESULTS		"results.jsonl"
+#define PACKED		RESULTS ".xz"
 
 /* A power cut loses at most the samples of so many seconds; a kill none. */
 #define SYNC_S		2.0
@@ -346,6 +347,11 @@ int fl_campaign_dir_append(struct fl_campaign_dir *dir,
 	struct stat st;
 	int err = 0;
 
+	full_path(path, dir->path, PACKED);
+	if (!access(path, F_OK))
+		return fl_complain(why, -EROFS,
+			"%s: the lines are packed, to be read and not added to: choose another --output",
+			path);
 	full_path(path, dir->path, RESULTS);
 	dir->results_fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC,
 			       0666);

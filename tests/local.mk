@@ -146,6 +146,7 @@ script_tests = \
 	%D%/analysis/compare.test \
 	%D%/analysis/plots.test \
 	%D%/analysis/query.test \
+	%D%/analysis/reference.test \
 	%D%/analysis/report.test \
 	%D%/analysis/verdict.test \
 	%D%/benches/builder.test \
