@@ -9,6 +9,7 @@ faultlineinclude_HEADERS = \
 	%D%/faultline/convention.h \
 	%D%/faultline/cursor.h \
 	%D%/faultline/kernel.h \
+	%D%/faultline/large.h \
 	%D%/faultline/module.h \
 	%D%/faultline/program.h \
 	%D%/faultline/read.h \

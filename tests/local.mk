@@ -54,6 +54,7 @@ unit_tests = \
 	%D%/unit/test_giveback_ops \
 	%D%/unit/test_growdown \
 	%D%/unit/test_hist \
+	%D%/unit/test_large \
 	%D%/unit/test_ledger \
 	%D%/unit/test_matrix \
 	%D%/unit/test_model \
@@ -167,6 +168,7 @@ script_tests = \
 	%D%/cli/kernel.test \
 	%D%/cli/outside.test \
 	%D%/codegen/conventions.test \
+	%D%/codegen/large.test \
 	%D%/codegen/levels.test \
 	%D%/codegen/sitecode.test \
 	%D%/codegen/thunk.test \
@@ -205,6 +207,7 @@ test_helpers = \
 	%D%/codegen/convention.c \
 	%D%/codegen/handwritten.c \
 	%D%/codegen/hotloop.pl \
+	%D%/codegen/large.c \
 	%D%/codegen/limits.tsv \
 	%D%/codegen/sitecode.c \
 	%D%/codegen/sites.c \

@@ -18,6 +18,7 @@ libfaultline_la_SOURCES = \
 	%D%/giveback.c \
 	%D%/growdown.c \
 	%D%/guard.c \
+	%D%/large.c \
 	%D%/loans.c \
 	%D%/place.c \
 	%D%/private_fault_resume.h \

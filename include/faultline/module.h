@@ -53,6 +53,7 @@
 
 #include "faultline/builder.h"
 #include "faultline/kernel.h"
+#include "faultline/large.h"
 #include "faultline/program.h"
 #include "faultline/run.h"
 #include "faultline/strategy.h"
@@ -404,13 +405,16 @@ static void *fl_object_new(struct fl_region *region, size_t bytes, size_t align,
 }
 
 /*
- * Kernels have no builders and call the strategy's own.  Programs call these, and
- * whoever builds an array in the region is told that it is gone.
+ * Kernels have no builders and no arrays in an area, and call the strategy's own.
+ * Programs call these: whoever builds an array in the region is told that it is gone,
+ * and what the region has in an area goes.
  */
 static void fl_table_region_reset(struct fl_region *region)
 {
 	if (region->builders)
 		fl_builders_bereave(region);
+	if (region->larges || region->large_error)
+		fl_larges_bury(region);
 	strategy_region_reset(region);
 }
 
@@ -418,6 +422,8 @@ static void fl_table_region_destroy(struct fl_region *region)
 {
 	if (region->builders)
 		fl_builders_bereave(region);
+	if (region->larges || region->large_error)
+		fl_larges_bury(region);
 	strategy_region_destroy(region);
 }
 

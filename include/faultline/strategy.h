@@ -38,7 +38,7 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		4u
+#define FL_ABI_VERSION		5u
 
 /* The compiler at work, for the tables of modules: "gcc 12.2.0". */
 #ifdef __clang__
@@ -89,14 +89,18 @@ struct fl_tunable {
  *         stays until the region is reset; objects allocated since then may
  *         overlap (they came from the sink).
  * builders: those that are open (faultline/builder.h).
+ * larges, large_error: its arrays in an area (faultline/large.h).
  */
 struct fl_events;
 struct fl_builder;
+struct fl_large;
 struct fl_region {
 	struct fl_cursor cursor;
 	volatile int error;
 	volatile struct fl_events *events;
 	struct fl_builder *builders;
+	struct fl_large *larges;
+	int large_error;
 };
 
 /*
