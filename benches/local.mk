@@ -7,8 +7,10 @@
 benchdir = $(pkglibdir)/benches
 
 bench_LTLIBRARIES += %D%/builder.la
+bench_LTLIBRARIES += %D%/direction.la
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
+bench_LTLIBRARIES += %D%/grow.la
 bench_LTLIBRARIES += %D%/json.la
 bench_LTLIBRARIES += %D%/read.la
 bench_LTLIBRARIES += %D%/syscall.la

@@ -151,6 +151,7 @@ script_tests = \
 	%D%/analysis/report.test \
 	%D%/analysis/verdict.test \
 	%D%/benches/builder.test \
+	%D%/benches/direction.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
 	%D%/benches/json.test \
