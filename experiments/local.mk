@@ -21,6 +21,7 @@ nobase_dist_pkgdata_DATA += \
 	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \
 	%D%/11-direction/README.md \
+	%D%/11-direction/claims.ini \
 	%D%/11-direction/plan.ini \
 	%D%/12-read/README.md \
 	%D%/12-read/claims.ini \
