@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: MIT
 
 libharness_a_SOURCES += \
+	%D%/advice.c \
+	%D%/advice.h \
+	%D%/advise.c \
+	%D%/advise.h \
+	%D%/advise_arms.c \
+	%D%/advise_json.c \
+	%D%/advise_plan.c \
+	%D%/advise_read.c \
+	%D%/advise_say.c \
 	%D%/breakeven.c \
 	%D%/breakeven.h \
 	%D%/claims.c \
 	%D%/claims.h \
+	%D%/cmd_advise.c \
 	%D%/cmd_compare.c \
 	%D%/cmd_query.c \
 	%D%/cmd_report.c \

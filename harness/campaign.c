@@ -389,7 +389,7 @@ int fl_campaign_run(const struct fl_plan *plan,
 		err = synced;
 	if (err == -EINTR)
 		say_how_to_go_on(&c);
-	if (!err)
+	if (!err && !options->quiet)
 		print_end(&c, now_s() - start);
 
 	sched_setaffinity(0, sizeof(c.cpus), &c.cpus);

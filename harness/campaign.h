@@ -40,6 +40,7 @@ struct fl_campaign_options {
 	uint32_t nr_blocks;	/* 0: the plan's */
 	int cpu;		/* -1: the last one we may use */
 	bool no_progress;
+	bool quiet;		/* say nothing at the end, either */
 	size_t place, nr_places;	/* among several campaigns; 0: alone */
 	double later_s;		/* what those behind it may take */
 	int argc;		/* for the record */

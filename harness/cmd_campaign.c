@@ -8,9 +8,6 @@
 #include "harness/campaign_set.h"
 #include "harness/commands.h"
 
-/* What a shell says of a command that SIGINT ended. */
-#define EXIT_INTERRUPTED	130
-
 enum {
 	KEY_OUTPUT = 'o', KEY_QUICK = 'q', KEY_DRY_RUN = 'n',
 	KEY_SEED = 256, KEY_BLOCKS, KEY_ONLY, KEY_LIST, KEY_CPU,
@@ -226,7 +223,7 @@ int fl_cmd_campaign(int argc, char **argv)
 	} else {
 		err = a.list || a.dry_run || a.commands ? show_plans(&a, &set, &why) :
 					    run_plans(&a, &set, &why);
-		status = !err ? FL_EXIT_OK : err == -EINTR ? EXIT_INTERRUPTED :
+		status = !err ? FL_EXIT_OK : err == -EINTR ? FL_EXIT_INTERRUPTED :
 			 err == -EINVAL ? FL_EXIT_USAGE : FL_EXIT_FAILED;
 	}
 	if (err)

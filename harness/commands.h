@@ -13,7 +13,9 @@
 #define FL_EXIT_FAILED		1
 #define FL_EXIT_USAGE		2
 #define FL_EXIT_UNSUPPORTED	77
+#define FL_EXIT_INTERRUPTED	130
 
+int fl_cmd_advise(int argc, char **argv);
 int fl_cmd_bench(int argc, char **argv);
 int fl_cmd_campaign(int argc, char **argv);
 int fl_cmd_compare(int argc, char **argv);

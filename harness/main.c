@@ -12,6 +12,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{ "advise", fl_cmd_advise, "which strategy and settings for a trace of your program" },
 	{ "list", fl_cmd_list, "strategies, kernels, benches and what this host supports" },
 	{ "run", fl_cmd_run, "measure one strategy on one workload" },
 	{ "bench", fl_cmd_bench, "measure what is no strategy: a system call, a fault, pages given back" },

@@ -37,6 +37,7 @@ LDADD = $(HARNESS_LIBS) $(CMOCKA_LIBS)
 TESTS += $(long_tests) $(script_tests)
 
 unit_tests = \
+	%D%/unit/test_advice \
 	%D%/unit/test_bench_trap \
 	%D%/unit/test_blocks \
 	%D%/unit/test_breakeven \
@@ -163,6 +164,7 @@ script_tests = \
 	%D%/build/options.test \
 	%D%/build/reproduce.test \
 	%D%/build/scripts.test \
+	%D%/cli/advise.test \
 	%D%/cli/bench.test \
 	%D%/cli/campaign.test \
 	%D%/cli/campaigns.test \
