@@ -37,6 +37,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0033-large-arrays-are-mappings-of-their-own.md \
 	%D%/decisions/0035-direction-by-sites-alone.md \
 	%D%/decisions/0036-reference-results-are-campaigns.md \
+	%D%/decisions/0037-the-papers-numbers-are-queries.md \
 	%D%/decisions/0038-advice-is-the-last-round-of-three-campaigns.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \

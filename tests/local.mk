@@ -21,6 +21,8 @@ AM_TESTS_ENVIRONMENT = \
 	builddir='$(abs_top_builddir)'; export builddir; \
 	CC='$(CC)'; export CC; \
 	CLANG='$(CLANG)'; export CLANG; \
+	PDFLATEX='$(PDFLATEX)'; export PDFLATEX; \
+	BIBTEX='$(BIBTEX)'; export BIBTEX; \
 	FL_EXHAUSTIVE='$(FL_EXHAUSTIVE)'; export FL_EXHAUSTIVE; \
 	FAULTLINE_MODULES='$(abs_top_builddir)/strategies/.libs'; export FAULTLINE_MODULES; \
 	FAULTLINE_BENCHES='$(abs_top_builddir)/benches/.libs'; export FAULTLINE_BENCHES; \
@@ -185,7 +187,8 @@ script_tests = \
 	%D%/fault/signals.test \
 	%D%/fault/threads.test \
 	%D%/fault/traced.test \
-	%D%/fault/undeclared.test
+	%D%/fault/undeclared.test \
+	%D%/paper/paper.test
 
 # What tests need beside themselves.
 test_helpers = \

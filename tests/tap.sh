@@ -14,7 +14,8 @@
 # FAULTLINE_BENCHES (the folder of the benches),
 # FAULTLINE_DATA (the folder that holds plots/ and experiments/),
 # TEST_MODULES (the folder of modules that only tests load), CC, and CLANG (the
-# second compiler, or empty).  make check-all sets FL_EXHAUSTIVE=1, too.
+# second compiler, or empty), PDFLATEX and BIBTEX (or empty).  make check-all sets
+# FL_EXHAUSTIVE=1, too.
 #
 #	plan 3                      how many results will follow
 #	plan 3 "what"               the same, and one that is skipped because "what" is
