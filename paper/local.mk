@@ -18,11 +18,10 @@ EXTRA_DIST += \
 	%D%/results-pages.tex \
 	%D%/results-sites.tex
 
-## The paper.  RESULTS is where its campaigns are, a folder each, and PLOTS where
+## The paper.  Its campaigns are in REFERENCE, a folder each, and PLOTS is where
 ## `make plots` leaves them as PDF.
 
-RESULTS = $(srcdir)/results/reference
-PLOTS = $(abs_top_builddir)/plots
+PLOTS = $(abs_top_builddir)/reference/plots
 
 .PHONY: paper
 paper: faultline$(EXEEXT)
@@ -30,7 +29,7 @@ paper: faultline$(EXEEXT)
 		echo "paper: skipped: no LaTeX: apt-get install the packages in build-aux/packages-paper.txt, then ./configure again"; \
 	else \
 		sh $(srcdir)/%D%/build.sh '$(PDFLATEX)' '$(BIBTEX)' ./faultline$(EXEEXT) $(srcdir)/%D% \
-			%D% $(PLOTS) $(RESULTS); \
+			%D% $(PLOTS) $(REFERENCE); \
 	fi
 
 CLEANFILES += \
