@@ -39,10 +39,13 @@ libharness_a_SOURCES += \
 	%D%/plot_data.h \
 	%D%/report.c \
 	%D%/report.h \
+	%D%/report_about.c \
 	%D%/report_bench.c \
 	%D%/report_bench.h \
 	%D%/report_breakeven.c \
 	%D%/report_breakeven.h \
+	%D%/report_page.c \
+	%D%/report_page.h \
 	%D%/report_text.c \
 	%D%/results.c \
 	%D%/results.h \

@@ -2,81 +2,32 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/html.h"
 #include "analysis/report.h"
 #include "analysis/report_bench.h"
 #include "analysis/report_breakeven.h"
-#include "harness/counters.h"
-#include "harness/metrics.h"
-
-#ifndef PACKAGE_STRING
-#define PACKAGE_STRING	"faultline"
-#endif
+#include "analysis/report_page.h"
 
 #define MICRO		"\u00b5"
 #define TIMES		"\u00d7"
 
-/* Values of the environment longer than this are folded away. */
-#define LONG_VALUE	120
-
-/* So are more facts of one kind than this. */
-#define FACTS_MAX	5
-
 /* Different reasons for what is not there, below one table. */
 #define NOTES_MAX	26
 
-struct page {
-	FILE *to;
-	const struct fl_summary *s;
-	const struct fl_plots *plots;
-	const struct fl_palette *palette;
-	const char *plan;
-};
-
-/* ---- text --------------------------------------------------------------- */
-
-/* Any text, as text. */
-static void put(const struct page *p, const char *text)
-{
-	fl_html_text(p->to, text);
-}
-
-/* The format is HTML; %s among it must be safe or be put(). */
-static void html(const struct page *p, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void html(const struct page *p, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vfprintf(p->to, format, args);
-	va_end(args);
-}
-
-/* <tag class>text</tag>, where the class is ours. */
-static void element(const struct page *p, const char *tag, const char *attributes,
-		    const char *text)
-{
-	fl_html_element(p->to, tag, attributes, text);
-}
-
-static void number_cell(const struct page *p, const char *class, double value)
+static void number_cell(const struct fl_page *p, const char *class, double value)
 {
 	fl_html_number(p->to, class, value);
 }
 
-static size_t colour_of(const struct page *p, const char *strategy)
+static size_t colour_of(const struct fl_page *p, const char *strategy)
 {
 	return p->palette->nr ? fl_palette_index(p->palette, strategy) : 0;
 }
 
 /* A swatch and the name. */
-static void name_cell(const struct page *p, const char *name,
+static void name_cell(const struct fl_page *p, const char *name,
 		      const char *strategy, const char *class)
 {
 	html(p, "<th scope=row class=\"%s\"><i class=dot style=\"--k:var(--c%zu)\"></i>",
@@ -87,91 +38,7 @@ static void name_cell(const struct page *p, const char *name,
 
 /* ---- head --------------------------------------------------------------- */
 
-static const char style[] =
-"*{box-sizing:border-box}\n"
-"html{-webkit-text-size-adjust:100%;text-size-adjust:100%}\n"
-"body{margin:0;background:var(--paper);color:var(--text);"
-"font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\n"
-"main{max-width:70rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}\n"
-"h1{font-size:1.75rem;line-height:1.2;font-weight:650;margin:0 0 .35rem;letter-spacing:-.01em}\n"
-"h2{font-size:1.2rem;font-weight:650;margin:3rem 0 .6rem;padding-top:.9rem;border-top:1px solid var(--grid)}\n"
-"h3{font-size:1rem;font-weight:650;margin:2rem 0 .1rem}\n"
-"p{margin:.4rem 0;max-width:46rem}\n"
-"ul{margin:.4rem 0;padding-left:1.2rem;max-width:54rem}li{margin:.3rem 0}li b{font-weight:600}\n"
-".sub,.note,figcaption,.foot{color:var(--muted)}\n"
-".sub{margin:0 0 1.4rem;max-width:none}.note,figcaption,.foot{font-size:.875rem}.note{max-width:60rem}\n"
-"sup{font-size:.7em;line-height:0}\n"
-"nav{font-size:.875rem;margin:1.1rem 0 0;display:flex;flex-wrap:wrap;gap:.1rem 1.1rem}\n"
-"a{color:inherit;text-decoration-color:var(--muted);text-underline-offset:.18em}\n"
-".stamp{border:1px solid var(--grid);border-left:6px solid var(--ok);border-radius:4px;padding:.8rem 1.1rem}\n"
-".stamp b{font-size:1.15rem;letter-spacing:.06em;color:var(--ok)}\n"
-".stamp.bad{border:2px solid var(--bad);border-left-width:12px}\n"
-".stamp.bad b{font-size:1.6rem;color:var(--bad)}\n"
-".stamp p{margin:.25rem 0 0;max-width:60rem}\n"
-".warn{border-left:6px solid var(--grid);padding:.2rem 1.1rem;margin:1rem 0}\n"
-".scroll{overflow-x:auto;margin:.6rem 0;-webkit-overflow-scrolling:touch}\n"
-"table{border-collapse:collapse;font-size:.875rem;line-height:1.35;font-variant-numeric:tabular-nums}\n"
-"th,td{padding:.28rem .65rem;text-align:left;vertical-align:baseline;white-space:nowrap}\n"
-"th:first-child,td:first-child{padding-left:0}\n"
-"thead th{font-weight:500;color:var(--muted);border-bottom:1px solid var(--muted);vertical-align:bottom}\n"
-"tbody th{font-weight:400}\n"
-"tbody tr+tr>*{border-top:1px solid var(--grid)}\n"
-"tr.control>*{color:var(--muted)}\n"
-".n{text-align:right}.i,thead .i{color:var(--muted);padding-left:0}\n"
-".best{font-weight:700}.none{color:var(--muted)}\n"
-".why{white-space:normal;min-width:14rem;color:var(--muted)}\n"
-".text td,.wrap{white-space:normal}.wrap{min-width:6rem}\n"
-".dot{display:inline-block;width:.65em;height:.65em;border-radius:50%;background:var(--k);margin-right:.5em}\n"
-"td.forest{vertical-align:middle}.bar{display:block;width:150px;height:15px}\n"
-".bar line{stroke:var(--k);stroke-width:1.6}.bar circle{fill:var(--k)}.bar .one{stroke:var(--muted);stroke-width:1}\n"
-".axis{display:flex;justify-content:space-between;width:150px;font-weight:400}\n"
-"figure{margin:1rem 0 2rem}figcaption{margin-top:.6rem;max-width:60rem}\n"
-"figure svg{display:block;width:100%;height:auto;font-family:inherit}\n"
-".narrow{display:none}\n"
-".missing{border:1px dashed var(--muted);border-radius:4px;padding:1rem 1.2rem;color:var(--muted);max-width:46rem}\n"
-"dl{display:grid;grid-template-columns:minmax(9rem,max-content) 1fr;gap:.1rem 1.2rem;font-size:.875rem;margin:.4rem 0}\n"
-"dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}\n"
-"pre{background:var(--well);border-radius:4px;padding:.8rem 1rem;overflow-x:auto;font-size:.8125rem;line-height:1.45}\n"
-"code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}\n"
-"summary{cursor:pointer;color:var(--muted)}\n"
-"@media (max-width:640px){main{padding:1.5rem 1rem 3rem}h1{font-size:1.4rem}"
-".wide{display:none}.narrow{display:block}.extra{display:none}"
-"dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}"
-".scroll th:first-child{position:sticky;left:0;background:var(--paper)}}\n"
-"@media print{body{font-size:10pt}main{max-width:none;padding:0}nav{display:none}"
-".wide{display:block}.narrow{display:none}.extra{display:table-cell}"
-"h2,h3{break-after:avoid}tr,figure,.stamp{break-inside:avoid}"
-".scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .35rem}.bar,.axis{width:90px}pre{white-space:pre-wrap}}\n";
-
-static void put_colours(const struct page *p, bool dark)
-{
-	static const char *const base[][3] = {
-		{ "paper", "#ffffff", "#15171a" },
-		{ "text", "#1f2328", "#e4e7ea" },
-		{ "muted", "#5b636b", "#9aa3ad" },
-		{ "grid", "#e4e7ea", "#2d3238" },
-	};
-
-	html(p, ":root{");
-	/* The page has these without the palette, too. */
-	for (size_t i = 0; i < sizeof(base) / sizeof(*base); i++) {
-		const char *value = base[i][1 + dark];
-
-		for (size_t k = 0; k < p->palette->nr; k++)
-			if (!strcmp(p->palette->colours[k].name, base[i][0]))
-				value = dark ? p->palette->colours[k].dark :
-					       p->palette->colours[k].light;
-		html(p, "--%s:%s;", base[i][0], value);
-	}
-	html(p, dark ? "--well:#1f2328;--ok:#4cc38a;--bad:#ff7b72;" :
-		       "--well:#f4f5f7;--ok:#0f7b4b;--bad:#b42318;");
-	for (size_t k = 0; k < p->palette->nr; k++)
-		html(p, "--c%zu:%s;", k, dark ? p->palette->colours[k].dark :
-						p->palette->colours[k].light);
-	html(p, "}");
-}
-
-static void put_head(const struct page *p)
+static void put_head(const struct fl_page *p)
 {
 	const struct fl_results *r = p->s->results;
 	const char *name = fl_results_string(r, "campaign", "a campaign");
@@ -180,18 +47,7 @@ static void put_head(const struct page *p)
 	const char *started = fl_results_string(r, "started", "");
 	char count[FL_TEXT_BYTES];
 
-	html(p, "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-	     "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n"
-	     "<meta name=color-scheme content=\"light dark\">\n<title>");
-	put(p, title);
-	html(p, "</title>\n<style>\n:root{color-scheme:light dark}\n");
-	put_colours(p, false);
-	html(p, "\n@media (prefers-color-scheme:dark){");
-	put_colours(p, true);
-	html(p, "}\n@media print{");
-	put_colours(p, false);
-	html(p, "}\n%s</style>\n</head>\n<body>\n<main>\n", style);
-
+	fl_page_begin(p, title);
 	element(p, "h1", "", title);
 	html(p, "\n<p class=sub>");
 	put(p, name);
@@ -209,7 +65,7 @@ static void put_head(const struct page *p)
 	html(p, "</p>\n");
 }
 
-static void put_stamp(const struct page *p)
+void fl_page_stamp(const struct fl_page *p)
 {
 	const struct fl_summary *s = p->s;
 
@@ -222,7 +78,7 @@ static void put_stamp(const struct page *p)
 	html(p, "</section>\n");
 }
 
-static void put_problems(const struct page *p)
+void fl_page_problems(const struct fl_page *p)
 {
 	const struct fl_results *r = p->s->results;
 	size_t told = r->nr_problems < FL_RESULTS_PROBLEMS_MAX ?
@@ -243,9 +99,10 @@ static void put_problems(const struct page *p)
 
 /* ---- answers ------------------------------------------------------------ */
 
-static void put_answers(const struct page *p)
+void fl_page_answers(const struct fl_page *p)
 {
-	html(p, "<h2 id=answers>In short</h2>\n<ul>\n");
+	part(p, "answers", "In short");
+	html(p, "<ul>\n");
 	for (size_t i = 0; i < p->s->nr_answers; i++) {
 		const char *answer = p->s->answers[i];
 		const char *colon = strchrnul(answer, ':');
@@ -282,7 +139,7 @@ static size_t nr_cells_timed(const struct fl_summary *s, const char *name)
 	return nr;
 }
 
-static void put_glance(const struct page *p)
+static void put_glance(const struct fl_page *p)
 {
 	const struct fl_summary *s = p->s;
 	size_t nr_cells = 0, least, nr_out = 0;
@@ -292,8 +149,8 @@ static void put_glance(const struct page *p)
 	least = nr_cells > 1 ? 2 : 1;
 	for (size_t i = 0; i < s->nr_strategies; i++)
 		nr_out += nr_cells_timed(s, s->strategies[i].name) == 1;
-	html(p, "<h2 id=glance>All cells at a glance</h2>\n"
-	     "<p class=note>Nanoseconds per allocation, median over blocks; in bold the "
+	part(p, "glance", "All cells at a glance");
+	html(p, "<p class=note>Nanoseconds per allocation, median over blocks; in bold the "
 	     "fastest that notices the end of a block. " FL_HTML_NONE ": not measured.%s</p>\n"
 	     "<div class=scroll><table><thead><tr><th>cell</th>",
 	     least > 1 && nr_out ? " Arms that were timed in a single cell stand with "
@@ -310,7 +167,7 @@ static void put_glance(const struct page *p)
 
 		if (!cell->nr_timed || cell->bench)
 			continue;
-		html(p, "<tr><th scope=row><a href=\"#cell-%zu\">", c);
+		html(p, "<tr><th scope=row><a href=\"#%scell-%zu\">", p->id, c);
 		put(p, cell->name);
 		html(p, "</a></th>");
 		for (size_t i = 0; i < s->nr_strategies; i++) {
@@ -331,7 +188,7 @@ static void put_glance(const struct page *p)
 /* ---- plots -------------------------------------------------------------- */
 
 /* What to look at. */
-static void put_caption(const struct page *p, const struct fl_plot *plot)
+static void put_caption(const struct fl_page *p, const struct fl_plot *plot)
 {
 	switch (plot->kind) {
 	case FL_PLOT_CROSSING:
@@ -373,12 +230,12 @@ static void put_caption(const struct page *p, const struct fl_plot *plot)
 }
 
 /* A campaign of benches alone lacks nothing that is about allocating. */
-static bool is_wanted(const struct page *p, const struct fl_plot *plot)
+static bool is_wanted(const struct fl_page *p, const struct fl_plot *plot)
 {
 	return plot->wide || fl_report_has_strategies(p->s);
 }
 
-static bool has_plots(const struct page *p)
+static bool has_plots(const struct fl_page *p)
 {
 	for (size_t i = 0; i < p->plots->nr; i++)
 		if (is_wanted(p, &p->plots->plots[i]))
@@ -386,17 +243,16 @@ static bool has_plots(const struct page *p)
 	return false;
 }
 
-static void put_plots(const struct page *p)
+void fl_page_plots(const struct fl_page *p)
 {
 	if (has_plots(p))
-		html(p, "<h2 id=plots>Plots</h2>\n");
+		part(p, "plots", "Plots");
 	for (size_t i = 0; i < p->plots->nr; i++) {
 		const struct fl_plot *plot = &p->plots->plots[i];
 
 		if (!is_wanted(p, plot))
 			continue;
-		element(p, "h3", "", plot->title);
-		html(p, "\n");
+		within(p, plot->title);
 		if (!plot->wide) {
 			html(p, "<p class=missing>No plot: ");
 			put(p, plot->missing ? plot->missing : "unknown");
@@ -434,7 +290,7 @@ static double axis_x(const struct axis *axis, double ratio)
 	return 5 + 140 * (log(ratio) - axis->lo) / (axis->hi - axis->lo);
 }
 
-static void bar_cell(const struct page *p, const struct axis *axis,
+static void bar_cell(const struct fl_page *p, const struct axis *axis,
 		     const struct fl_summary_arm *arm)
 {
 	double one = axis_x(axis, 1);
@@ -470,7 +326,7 @@ void fl_report_html_samples(FILE *to, const struct fl_summary_arm *arm)
 	fputs("</td>", to);
 }
 
-static void duration_cell(const struct page *p, const char *class, double ns)
+static void duration_cell(const struct fl_page *p, const char *class, double ns)
 {
 	fl_html_duration(p->to, class, ns);
 }
@@ -506,7 +362,7 @@ void fl_report_html_times(FILE *to, const struct fl_summary_cell *cell,
 			 arm->ratio.n ? arm->ratio.hi : NAN);
 }
 
-static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
+static void arm_row(const struct fl_page *p, const struct fl_summary_cell *cell,
 		    const struct fl_summary_arm *arm, const struct axis *axis)
 {
 	double events = fl_summary_value(arm, "events");
@@ -534,7 +390,7 @@ static void arm_row(const struct page *p, const struct fl_summary_cell *cell,
 	html(p, "</tr>\n");
 }
 
-static void put_verdict(const struct page *p, const struct fl_summary_cell *cell)
+static void put_verdict(const struct fl_page *p, const struct fl_summary_cell *cell)
 {
 	static const char *const twins[] = {
 		[FL_VERDICT_UNJUDGED] = "A/A: not judged",
@@ -558,7 +414,7 @@ static void put_verdict(const struct page *p, const struct fl_summary_cell *cell
 		html(p, " \u00b7 %s", planteds[cell->planted]);
 }
 
-static void put_cell(const struct page *p, size_t c)
+static void put_cell(const struct fl_page *p, size_t c)
 {
 	const struct fl_summary_cell *cell = &p->s->cells[c];
 	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES];
@@ -571,9 +427,9 @@ static void put_cell(const struct page *p, size_t c)
 	for (size_t i = 0; i < cell->nr_arms && isnan(floor_ns); i++)
 		floor_ns = fl_summary_value(cell->baseline ? cell->baseline :
 					    &cell->arms[i], "floor_ns");
-	html(p, "<h3 id=\"cell-%zu\">", c);
+	html(p, "<h%d id=\"%scell-%zu\">", p->level + 1, p->id, c);
 	put(p, cell->name);
-	html(p, "</h3>\n<p class=note>");
+	html(p, "</h%d>\n<p class=note>", p->level + 1);
 	put(p, cell->title);
 	if (cell->residence)
 		html(p, ", cursor in %s", strcmp(cell->residence, "register") ?
@@ -608,11 +464,12 @@ static void put_cell(const struct page *p, size_t c)
 	html(p, "</tbody></table></div>\n");
 }
 
-static void put_cells(const struct page *p)
+static void put_cells(const struct fl_page *p)
 {
 	const struct fl_results *r = p->s->results;
 
-	html(p, "<h2 id=cells>Cell by cell</h2>\n<p class=note>Ratio: time relative to ");
+	part(p, "cells", "Cell by cell");
+	html(p, "<p class=note>Ratio: time relative to ");
 	put(p, fl_results_string(r, "baseline", "the baseline"));
 	html(p, ", paired within blocks; above 1 is slower. Per 1000: slow paths per 1000 "
 	     "allocations. Grey rows are controls: the same arm again, and one slowed "
@@ -638,7 +495,7 @@ static char note_letter(const char **notes, size_t *nr, const char *why)
 	return (char)('a' + i);
 }
 
-static void slow_row(const struct page *p, const struct fl_summary_slow_row *row,
+static void slow_row(const struct fl_page *p, const struct fl_summary_slow_row *row,
 		     const char **notes, size_t *nr_notes)
 {
 	const struct fl_summary_strategy *s = row->arm;
@@ -680,14 +537,14 @@ static void slow_row(const struct page *p, const struct fl_summary_slow_row *row
 }
 
 /* One workload's slow paths. */
-static void put_slow_table(const struct page *p,
+static void put_slow_table(const struct fl_page *p,
 			   const struct fl_summary_slow_row *rows, size_t nr)
 {
 	const char *notes[NOTES_MAX];
 	size_t nr_notes = 0;
 
-	element(p, "h3", "", rows->title);
-	html(p, "\n<div class=scroll><table><thead><tr><th>arm</th>"
+	within(p, rows->title);
+	html(p, "<div class=scroll><table><thead><tr><th>arm</th>"
 	     "<th class=extra>at the end of a block</th><th class=n>timed</th>"
 	     "<th class=n>p50</th><th class=n>p90</th><th class=n>p99</th>"
 	     "<th class=n>p99.9</th><th class=n>p99.99</th><th class=n>max</th>"
@@ -702,11 +559,11 @@ static void put_slow_table(const struct page *p,
 	}
 }
 
-static void put_slow(const struct page *p)
+static void put_slow(const struct fl_page *p)
 {
 	const struct fl_summary *s = p->s;
 
-	html(p, "<h2 id=slow>What the end of a block costs</h2>\n");
+	part(p, "slow", "What the end of a block costs");
 	if (!s->nr_slow_rows) {
 		html(p, "<p class=missing>No cell of this campaign timed slow paths one by "
 		     "one; a cell with latency_events does.</p>\n");
@@ -726,7 +583,7 @@ static void put_slow(const struct page *p)
 
 /* ---- pages -------------------------------------------------------------- */
 
-static void count_cell(const struct page *p, double count)
+static void count_cell(const struct fl_page *p, double count)
 {
 	char text[FL_TEXT_BYTES];
 
@@ -734,7 +591,7 @@ static void count_cell(const struct page *p, double count)
 }
 
 /* At most two decimals, or a sign that there is none. */
-static void decimal_cell(const struct page *p, double value, const char *unit)
+static void decimal_cell(const struct fl_page *p, double value, const char *unit)
 {
 	if (isnan(value))
 		html(p, "<td class=n>%s</td>", FL_HTML_NONE);
@@ -744,7 +601,7 @@ static void decimal_cell(const struct page *p, double value, const char *unit)
 		html(p, "<td class=n>%.2f%s</td>", value, unit);
 }
 
-static void put_pages(const struct page *p)
+static void put_pages(const struct fl_page *p)
 {
 	const json_t *host = json_object_get(json_object_get(
 		p->s->results->campaign, "fingerprint"), "host");
@@ -763,10 +620,10 @@ static void put_pages(const struct page *p)
 			if (fl_summary_pages(arm, &pages))
 				continue;
 			if (!any) {
-				html(p, "<h2 id=\"pages-%zu\">Resident pages, ",
-				     c);
+				html(p, "<h%d id=\"%spages-%zu\">Resident pages, ",
+				     p->level, p->id, c);
 				put(p, cell->title);
-				html(p, "</h2>\n<div class=scroll><table><thead><tr>"
+				html(p, "</h%d>\n<div class=scroll><table><thead><tr>"
 				     "<th>arm</th><th class=n>leaked</th>"
 				     "<th class=n>of it, censored</th>"
 				     "<th class=n>peak to peak live</th>"
@@ -775,7 +632,7 @@ static void put_pages(const struct page *p)
 				     "<th class=n>peak, pages</th>"
 				     "<th class=n>peak</th><th class=n>mean, pages</th>"
 				     "<th class=n>at the end, pages</th></tr></thead>"
-				     "<tbody>\n");
+				     "<tbody>\n", p->level);
 			}
 			any = true;
 			html(p, "<tr>");
@@ -798,349 +655,37 @@ static void put_pages(const struct page *p)
 	}
 }
 
-/* ---- what is missing ---------------------------------------------------- */
-
-static void put_missing(const struct page *p)
-{
-	const struct fl_summary *s = p->s;
-
-	html(p, "<h2 id=missing>What is missing</h2>\n");
-	if (!s->nr_missing) {
-		html(p, "<p>Nothing: every sample of the campaign succeeded.</p>\n");
-		return;
-	}
-	html(p, "<div class=scroll><table class=text><thead><tr><th>arm</th><th>status</th>"
-	     "<th class=n>samples</th><th class=n>cells</th><th>reason</th></tr></thead>"
-	     "<tbody>\n");
-	for (size_t i = 0; i < s->nr_missing; i++) {
-		const struct fl_summary_missing *missing = &s->missing[i];
-
-		html(p, "<tr>");
-		element(p, "th", "scope=row", missing->arm);
-		html(p, "<td>%s</td><td class=n>%zu</td><td class=n>%zu</td>",
-		     fl_result_status_name(missing->status),
-		     missing->nr_samples, missing->nr_cells);
-		element(p, "td", "class=why", missing->reason);
-		html(p, "</tr>\n");
-	}
-	html(p, "</tbody></table></div>\n");
-}
-
-/* ---- environment -------------------------------------------------------- */
-
-static void put_value(const struct page *p, const json_t *value);
-
-static void put_scalar(const struct page *p, const json_t *value)
-{
-	switch (json_typeof(value)) {
-	case JSON_STRING:
-		put(p, *json_string_value(value) ? json_string_value(value) :
-						   "none");
-		break;
-	case JSON_INTEGER:
-		html(p, "%" PRId64, (int64_t)json_integer_value(value));
-		break;
-	case JSON_REAL:
-		html(p, "%g", json_real_value(value));
-		break;
-	case JSON_TRUE:
-		html(p, "yes");
-		break;
-	case JSON_FALSE:
-		html(p, "no");
-		break;
-	default:
-		html(p, "<span class=none>not known here</span>");
-	}
-}
-
-static void put_value(const struct page *p, const json_t *value)
-{
-	size_t i;
-	json_t *item;
-
-	if (!json_is_array(value)) {
-		put_scalar(p, value);
-		return;
-	}
-	json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-		html(p, i ? ", " : "");
-		if (json_is_object(item)) {
-			const char *key;
-			json_t *part;
-			bool first = true;
-
-			json_object_foreach(item, key, part) {
-				html(p, first ? "" : " ");
-				first = false;
-				put(p, key);
-				html(p, " ");
-				put_value(p, part);
-			}
-		} else {
-			put_value(p, item);
-		}
-	}
-}
-
-/* A rough length, to decide whether it is folded. */
-static size_t value_bytes(const json_t *value)
-{
-	size_t bytes = 0, i;
-	json_t *item;
-
-	if (json_is_string(value))
-		return json_string_length(value);
-	json_array_foreach((json_t *)(uintptr_t)value, i, item)
-		bytes += 2 + (json_is_object(item) ? 40 : value_bytes(item));
-	return bytes;
-}
-
-static void put_facts(const struct page *p, const char *path, json_t *object);
-
-/* Many facts of one kind, such as a CPU's weaknesses. */
-static void put_folded(const struct page *p, const char *name, json_t *object)
-{
-	element(p, "dt", "", name);
-	html(p, "<dd><details><summary>%zu values</summary><dl>\n",
-	     json_object_size(object));
-	put_facts(p, "", object);
-	html(p, "</dl></details></dd>\n");
-}
-
-/* @path: the keys on the way, with blanks between them. */
-static void put_facts(const struct page *p, const char *path, json_t *object)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(object, key, value) {
-		char *name;
-
-		if (asprintf(&name, "%s%s%s", path, *path ? " " : "", key) < 0)
-			continue;
-		if (json_object_size(value) > FACTS_MAX && *path) {
-			put_folded(p, name, value);
-		} else if (json_is_object(value)) {
-			put_facts(p, name, value);
-		} else {
-			element(p, "dt", "", name);
-			html(p, "<dd>");
-			if (value_bytes(value) > LONG_VALUE)
-				html(p, "<details><summary>show</summary>");
-			put_value(p, value);
-			if (value_bytes(value) > LONG_VALUE)
-				html(p, "</details>");
-			html(p, "</dd>\n");
-		}
-		free(name);
-	}
-}
-
-static void put_environment(const struct page *p)
-{
-	static const char *const parts[][2] = {
-		{ "host", "Host" }, { "build", "Build" }, { "about", "About" },
-	};
-	const json_t *fingerprint = json_object_get(p->s->results->campaign,
-						    "fingerprint");
-	const char *id = json_string_value(json_object_get(fingerprint, "id"));
-
-	html(p, "<h2 id=environment>Where it was measured</h2>\n");
-	if (!json_is_object(fingerprint)) {
-		html(p, "<p class=missing>campaign.json has no fingerprint, so what these "
-		     "results depend on is not known.</p>\n");
-		return;
-	}
-	html(p, "<p class=note>Ratios travel, absolute times do not.");
-	if (id) {
-		html(p, " Fingerprint ");
-		element(p, "code", "", id);
-		html(p, ": results with another one are not pooled with these.");
-	}
-	html(p, "</p>\n");
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		json_t *part = json_object_get(fingerprint, parts[i][0]);
-
-		if (!json_object_size(part))
-			continue;
-		html(p, "<h3>%s</h3>\n<dl>\n", parts[i][1]);
-		put_facts(p, "", part);
-		html(p, "</dl>\n");
-	}
-}
-
-/* ---- how to repeat it --------------------------------------------------- */
-
-static void put_option(const struct page *p, const char *option,
-		       const char *key)
-{
-	const json_t *value = json_object_get(p->s->results->campaign, key);
-
-	if (json_is_integer(value))
-		html(p, " --%s %" PRId64, option,
-		     (int64_t)json_integer_value(value));
-}
-
-/* As a shell reads it. */
-static void put_word(const struct page *p, const char *word)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-		"_-./=,:+@%";
-
-	if (*word && strspn(word, plain) == strlen(word)) {
-		put(p, word);
-		return;
-	}
-	put(p, "'");
-	for (; *word; word++)
-		if (*word == '\'')
-			put(p, "'\\''");
-		else
-			fl_html_char(p->to, *word);
-	put(p, "'");
-}
-
-static void put_repeat(const struct page *p)
-{
-	const struct fl_results *r = p->s->results;
-	const json_t *words = json_object_get(r->campaign, "options");
-	bool only = false;
-
-	html(p, "<h2 id=repeat>How to repeat it</h2>\n<p>The same plan, order and inputs, "
-	     "%s:</p>\n<pre><code>faultline campaign ",
-	     strchr(p->plan, '/') ? "from the top of the source tree" :
-	     "in the folder that the plan came from");
-	put_word(p, p->plan);
-	if (!strcmp(fl_results_string(r, "profile", ""), "quick"))
-		html(p, " --quick");
-	put_option(p, "blocks", "blocks");
-	put_option(p, "seed", "seed");
-	put_option(p, "cpu", "cpu");
-	for (size_t i = 0; i < json_array_size(words); i++) {
-		const char *word = json_string_value(json_array_get(words, i));
-
-		if (word && (only || !strncmp(word, "--only", 6))) {
-			html(p, " ");
-			put_word(p, word);
-			only = !only && !strchr(word, '=');
-		}
-	}
-	html(p, " --output again\nfaultline report again</code></pre>\n");
-	if (r->plan) {
-		html(p, "<details><summary>The plan</summary><pre><code>");
-		put(p, r->plan);
-		html(p, "</code></pre></details>\n");
-	}
-}
-
-/* ---- definitions -------------------------------------------------------- */
-
-static const char *const terms[][2] = {
-	{ "cell", "one workload with everything fixed but the arm" },
-	{ "arm", "a strategy with its settings" },
-	{ "block of a campaign", "one sample of every arm, in random order; a sample is a process of its own" },
-	{ "block", "a run of pages that a strategy hands to a region; objects are placed in it one after another" },
-	{ "slow path", "what runs when a block is exhausted: a call or a fault" },
-	{ "median", "over the blocks; each sample is total time over total operations" },
-	{ "ratio", "median over blocks of arm over baseline within the block: e to the median difference of logarithms" },
-	{ "interval", "from the k-th smallest to the k-th largest block, k as large as the confidence allows; for any distribution. faultline report --json also has the percentile bootstrap, a second opinion" },
-	{ "fastest", "the arm with the least median among those that notice the end of a block: what never looks is a bound and no choice" },
-	{ "too close to call", "the interval of the paired ratio of the two fastest includes 1" },
-	{ "crossing", "where the best branch and the best redirect take equally long, between two measured block sizes on a line over 1 / block size" },
-	{ "surely", "the interval of the paired ratio lies wholly on one side of 1" },
-	{ "flagged", "the sample migrated or lost time to other guests; it is repeated by a rule fixed beforehand, and the repeat counts" },
-};
-
-static bool is_there(const struct fl_summary *s, const char *metric)
-{
-	for (size_t c = 0; c < s->nr_cells; c++)
-		for (size_t a = 0; a < s->cells[c].nr_arms; a++)
-			if (fl_summary_find(&s->cells[c].arms[a], metric))
-				return true;
-	return false;
-}
-
-static void define(const struct page *p, const char *name, const char *unit,
-		   const char *definition)
-{
-	html(p, "<dt>");
-	element(p, "code", "", name);
-	html(p, "</dt><dd>");
-	put(p, definition);
-	if (strcmp(unit, "1")) {
-		html(p, " (");
-		put(p, unit);
-		html(p, ")");
-	}
-	html(p, "</dd>\n");
-}
-
-/* What a bench counts, by its own words. */
-static void define_own(const struct page *p, const char *bench,
-		       const json_t *metric)
-{
-	const char *name, *unit, *definition;
-	char *of;
-
-	if (json_unpack((json_t *)(uintptr_t)metric, "{s:s, s:s, s:s}", "name",
-			&name, "unit", &unit, "definition", &definition) ||
-	    !is_there(p->s, name) ||
-	    asprintf(&of, "bench %s: %s", bench, definition) < 0)
-		return;
-	define(p, name, unit, of);
-	free(of);
-}
-
-static void put_definitions(const struct page *p)
-{
-	json_t *about, *metric;
-	const char *bench;
-
-	html(p, "<h2 id=definitions>What the words and numbers mean</h2>\n<dl>\n");
-	for (size_t i = 0; i < sizeof(terms) / sizeof(*terms); i++)
-		html(p, "<dt>%s</dt><dd>%s</dd>\n", terms[i][0], terms[i][1]);
-	html(p, "<dt>VALID</dt><dd>the twin of an arm is not shown to differ from it by "
-	     "more than %.3g %%, and a slowdown planted on purpose is seen</dd>\n"
-	     "</dl>\n<h3>Metrics in the results</h3>\n<dl>\n", 100 * p->s->delta);
-#define X(name, unit, of, definition)					\
-	if (is_there(p->s, #name))					\
-		define(p, #name, unit, definition);
-	FL_METRICS(X)
-#undef X
-#define X(name, definition)						\
-	if (is_there(p->s, #name))					\
-		define(p, #name, "1", definition);
-	FL_COUNTERS(X)
-#undef X
-	json_object_foreach(json_object_get(p->s->results->campaign, "benches"),
-			    bench, about) {
-		size_t i;
-
-		json_array_foreach(json_object_get(about, "metrics"), i, metric)
-			define_own(p, bench, metric);
-	}
-	html(p, "</dl>\n");
-}
-
 /* ---- the whole ---------------------------------------------------------- */
+
+void fl_page_numbers(const struct fl_page *p)
+{
+	const bool strategies = fl_report_has_strategies(p->s);
+
+	fl_report_html_breakevens(p);
+	if (strategies) {
+		put_glance(p);
+		put_slow(p);
+		put_pages(p);
+	}
+	fl_report_html_benches(p);
+	if (strategies)
+		put_cells(p);
+}
 
 int fl_report_html(FILE *to, const struct fl_summary *summary,
 		   const struct fl_plots *plots, const struct fl_palette *palette,
 		   const char *plan)
 {
-	const struct page p = {
+	const struct fl_page p = {
 		.to = to, .s = summary, .plots = plots, .palette = palette,
-		.plan = plan,
+		.plan = plan, .id = "", .level = 2,
 	};
-
 	const bool strategies = fl_report_has_strategies(summary);
 	const bool benches = fl_report_has_benches(summary);
 
 	put_head(&p);
-	put_stamp(&p);
-	put_problems(&p);
+	fl_page_stamp(&p);
+	fl_page_problems(&p);
 	html(&p, "<nav aria-label=Contents>%s%s%s"
 	     "<a href=\"#missing\">What is missing</a>"
 	     "<a href=\"#environment\">Environment</a><a href=\"#repeat\">Repeat it</a>"
@@ -1149,22 +694,16 @@ int fl_report_html(FILE *to, const struct fl_summary *summary,
 	     strategies ? "<a href=\"#glance\">At a glance</a><a href=\"#slow\">Slow paths</a>"
 	     "<a href=\"#cells\">Cell by cell</a>" : "",
 	     benches ? "<a href=\"#benches\">Benches</a>" : "");
-	put_answers(&p);
-	put_plots(&p);
-	fl_report_html_breakevens(to, summary);
-	if (strategies) {
-		put_glance(&p);
-		put_slow(&p);
-		put_pages(&p);
-	}
-	fl_report_html_benches(to, palette, summary);
-	if (strategies)
-		put_cells(&p);
-	put_missing(&p);
-	put_environment(&p);
-	put_repeat(&p);
-	put_definitions(&p);
-	html(&p, "<p class=foot>Written by %s from results.jsonl and campaign.json.</p>\n"
-	     "</main>\n</body>\n</html>\n", PACKAGE_STRING);
+	fl_page_answers(&p);
+	fl_page_plots(&p);
+	fl_page_numbers(&p);
+	fl_page_missing(&p);
+	fl_page_environment(&p, json_object_get(summary->results->campaign,
+						"fingerprint"));
+	fl_page_repeat(&p);
+	part(&p, "definitions", "What the words and numbers mean");
+	fl_page_words(&p);
+	fl_page_metrics(&p);
+	fl_page_end(&p);
 	return 0;
 }

@@ -429,33 +429,34 @@ static void html_own(FILE *to, const struct fl_palette *palette,
 	fputs("</tbody></table></div>\n", to);
 }
 
-static void html_group(FILE *to, const struct fl_palette *palette,
-		       const struct group *group)
+static void html_group(const struct fl_page *p, const struct group *group)
 {
+	FILE *to = p->to;
 	const struct fl_summary_arm *baseline = group->cells->baseline;
 	char controls[160];
 
 	about_controls(group, controls, sizeof(controls));
-	fl_html_element(to, "h3", "", group->cells->title);
-	fputs("\n<p class=note>Time per ", to);
+	within(p, group->cells->title);
+	fputs("<p class=note>Time per ", to);
 	fl_html_text(to, op_of(group));
 	fputs(baseline ? "; ratio to " : "; no baseline", to);
 	fl_html_text(to, baseline ? baseline->name : "");
 	fl_html_text(to, controls);
 	fprintf(to, ".%s</p>\n", group->singles ?
 		" Percentiles are of those timed one by one." : "");
-	html_times(to, palette, group);
-	html_own(to, palette, group);
+	html_times(to, p->palette, group);
+	html_own(to, p->palette, group);
 }
 
-void fl_report_html_benches(FILE *to, const struct fl_palette *palette,
-			    const struct fl_summary *s)
+void fl_report_html_benches(const struct fl_page *p)
 {
+	const struct fl_summary *s = p->s;
+
 	if (!fl_report_has_benches(s))
 		return;
-	fputs("<h2 id=benches>Benches</h2>\n<p class=note>What is measured beside "
-	      "strategies; an op is what the bench says it is. Grey rows are controls."
-	      "</p>\n", to);
+	part(p, "benches", "Benches");
+	html(p, "<p class=note>What is measured beside strategies; an op is what the bench "
+	     "says it is. Grey rows are controls.</p>\n");
 	for (size_t c = 0; c < s->nr_cells;) {
 		struct group group;
 
@@ -463,7 +464,7 @@ void fl_report_html_benches(FILE *to, const struct fl_palette *palette,
 			c++;
 			continue;
 		}
-		html_group(to, palette, &group);
+		html_group(p, &group);
 		c += group.nr_cells;
 		free(group.copy);
 	}

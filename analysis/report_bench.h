@@ -14,8 +14,7 @@
 
 #include <stdio.h>
 
-#include "analysis/palette.h"
-#include "analysis/summary.h"
+#include "analysis/report_page.h"
 #include "harness/table.h"
 
 /*
@@ -37,8 +36,7 @@ bool fl_report_has_strategies(const struct fl_summary *summary);
 int fl_report_print_benches(FILE *to, const struct fl_terminal *terminal,
 			    const struct fl_summary *summary);
 
-/* fl_report_html_benches: A section of the page, or nothing. */
-void fl_report_html_benches(FILE *to, const struct fl_palette *palette,
-			    const struct fl_summary *summary);
+/* fl_report_html_benches: A part of the page, or nothing. */
+void fl_report_html_benches(const struct fl_page *page);
 
 #endif

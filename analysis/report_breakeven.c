@@ -121,11 +121,15 @@ static void breakeven_row(FILE *to, const struct fl_breakeven *b)
 	fputs("</tr>\n", to);
 }
 
-void fl_report_html_breakevens(FILE *to, const struct fl_summary *s)
+void fl_report_html_breakevens(const struct fl_page *p)
 {
+	const struct fl_summary *s = p->s;
+	FILE *to = p->to;
+
 	if (!fl_breakevens_predicted(s->breakevens, s->nr_breakevens))
 		return;
-	fputs("<h2 id=breakeven>Break-even: predicted and observed</h2>\n<p>", to);
+	part(p, "breakeven", "Break-even: predicted and observed");
+	fputs("<p>", to);
 	fl_html_text(to, about);
 	fputs(" <i>Compare</i>: what the branch\u2019s fast path takes more, ns per "
 	      "allocation, at the smallest working set. <i>Fault</i>: one, timed by "
@@ -134,8 +138,8 @@ void fl_report_html_breakevens(FILE *to, const struct fl_summary *s)
 	for (size_t i = 0, next; i < s->nr_breakevens; i = next) {
 		const char *title = s->breakevens[i].title;
 
-		fl_html_element(to, "h3", "", title);
-		fputs("\n<div class=scroll><table><thead><tr><th>fault</th>"
+		within(p, title);
+		fputs("<div class=scroll><table><thead><tr><th>fault</th>"
 		      "<th class=extra>branch</th><th>cursor</th>"
 		      "<th class=\"n extra\">compare</th>"
 		      "<th class=\"n extra\">fault</th>"

@@ -11,14 +11,14 @@
 
 #include <stdio.h>
 
-#include "analysis/summary.h"
+#include "analysis/report_page.h"
 #include "harness/table.h"
 
 /* fl_report_print_breakevens: Returns 0 or -ENOMEM. */
 int fl_report_print_breakevens(FILE *to, const struct fl_terminal *terminal,
 			       const struct fl_summary *summary);
 
-/* fl_report_html_breakevens: A section of the page. */
-void fl_report_html_breakevens(FILE *to, const struct fl_summary *summary);
+/* fl_report_html_breakevens: A part of the page. */
+void fl_report_html_breakevens(const struct fl_page *page);
 
 #endif
