@@ -9,24 +9,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analysis/db.h"
 #include "analysis/report.h"
+#include "analysis/report_all.h"
 #include "harness/commands.h"
 
 enum { KEY_OUTPUT = 'o', KEY_JSON = 'j', KEY_TABLE = 't',
-       KEY_NO_PLOTS = 256, KEY_PNG };
+       KEY_ALL = 'a', KEY_NO_PLOTS = 256, KEY_PNG, KEY_PDF, KEY_UNLIKE };
 
 static const struct argp_option options[] = {
 	{ "output", KEY_OUTPUT, "FILE", 0, "where the page goes (DIR/report.html); its plots go beside it", 0 },
 	{ "no-plots", KEY_NO_PLOTS, NULL, 0, "draw none", 0 },
 	{ "png", KEY_PNG, NULL, 0, "draw each plot as PNG, too", 0 },
+	{ "pdf", KEY_PDF, NULL, 0, "and as PDF", 0 },
+	{ "all", KEY_ALL, NULL, 0, "of each experiment the campaign in results/ that was begun last", 0 },
+	{ "unlike", KEY_UNLIKE, NULL, 0, "put campaigns of unlike hosts on one page", 0 },
 	{ "table-only", KEY_TABLE, NULL, 0, "print, and write no page", 0 },
 	{ "json", KEY_JSON, NULL, 0, "print the summary as JSON instead of tables; with no --output, write no page", 0 },
 	{ 0 },
 };
 
 struct arguments {
-	const char *dir, *output;
-	bool json, table_only, no_plots, png;
+	char **dirs;
+	size_t nr_dirs;
+	const char *output;
+	bool json, table_only, no_plots, png, pdf, all, unlike;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -49,18 +56,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_PNG:
 		a->png = true;
 		break;
+	case KEY_PDF:
+		a->pdf = true;
+		break;
+	case KEY_ALL:
+		a->all = true;
+		break;
+	case KEY_UNLIKE:
+		a->unlike = true;
+		break;
 	case ARGP_KEY_ARG:
-		if (a->dir)
-			argp_error(state, "\"%s\": one campaign at a time", arg);
-		a->dir = arg;
+		a->dirs[a->nr_dirs++] = arg;
 		break;
 	case ARGP_KEY_END:
-		if (!a->dir)
-			argp_error(state, "name the directory of a campaign");
+		if (!a->nr_dirs && !a->all)
+			argp_error(state, "name the directory of a campaign, or of several, or say --all");
+		if (a->nr_dirs && a->all)
+			argp_error(state, "\"%s\": --all is about results/", a->dirs[0]);
 		if (a->table_only && a->output)
 			argp_error(state, "--table-only writes no page: leave out --output");
-		if (a->no_plots && a->png)
-			argp_error(state, "--no-plots draws none: leave out --png");
+		if (a->no_plots && (a->png || a->pdf))
+			argp_error(state, "--no-plots draws none: leave out --png and --pdf");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -69,9 +85,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "DIR",
+	.options = options, .parser = parse, .args_doc = "DIR...",
 	.doc = "The results of a campaign as tables on the terminal, and as plots and one "
-	       "HTML page that needs nothing beside itself.\v"
+	       "HTML page that needs nothing beside itself.  Several campaigns: all on one page, "
+	       "with the verdicts, and which strategy when.\v"
+	       "DIR: a campaign's directory, or a folder of some: of each experiment the one "
+	       "that was begun last.  "
 	       "Lines of the results that cannot be read are told and left out.  Exit "
 	       "status: 0: all was written, be the campaign VALID or INVALID; 1: something "
 	       "could not be read or written; 2: DIR or an option makes no sense.",
@@ -177,8 +196,10 @@ static int make_plots(const struct arguments *a, const char *output,
 	folder = plots_folder(output);
 	if (!folder)
 		return -ENOMEM;
-	err = fl_plots_make(summary, d->scripts, &d->palette, folder, a->png,
-			    &d->plots, &why);
+	err = fl_plots_make(summary, d->scripts, &d->palette, folder,
+			    &(struct fl_plot_options){
+				.id = "", .png = a->png, .pdf = a->pdf,
+			    }, &d->plots, &why);
 	free(folder);
 	if (err || !d->plots.drawn)
 		complain(&why, err);
@@ -186,44 +207,58 @@ static int make_plots(const struct arguments *a, const char *output,
 }
 
 /* A reader never sees half a page: written beside, then renamed. */
-static int write_page(const char *output, const struct fl_summary *summary,
-		      const struct drawing *d)
+static FILE *begin_page(const char *output, char **beside)
 {
-	char *plan = plan_name(d->scripts, summary->results->plan), *beside;
-	struct fl_complaint why = { "" };
-	int err = 0;
 	FILE *to;
 
-	if (asprintf(&beside, "%s.new", output) < 0)
-		beside = NULL;
-	if (!plan || !beside) {
-		free(plan);
-		free(beside);
-		return complain(&why, -ENOMEM);
+	if (asprintf(beside, "%s.new", output) < 0) {
+		*beside = NULL;
+		return NULL;
 	}
-	to = fopen(beside, "we");
-	if (!to) {
+	to = fopen(*beside, "we");
+	return to;
+}
+
+/* @err: of what wrote it, which has complained.  Takes @beside. */
+static int end_page(FILE *to, const char *output, char *beside, int err)
+{
+	struct fl_complaint why = { "" };
+	const bool told = err;
+
+	if (!to)
+		err = errno ? -errno : -ENOMEM;
+	errno = 0;
+	if (to && !err && (fflush(to) || ferror(to)))
+		err = errno ? -errno : -EIO;
+	if (to && fclose(to) && !err)
 		err = -errno;
-	} else {
-		err = fl_report_html(to, summary, &d->plots, &d->palette, plan);
-		errno = 0;
-		if (!err && (fflush(to) || ferror(to)))
-			err = errno ? -errno : -EIO;
-		if (fclose(to) && !err)
-			err = -errno;
-		if (!err && rename(beside, output))
-			err = -errno;
-		if (err)
-			unlink(beside);
-	}
-	if (err) {
+	if (!err && rename(beside, output))
+		err = -errno;
+	if (err && to)
+		unlink(beside);
+	free(beside);
+	if (err && !told) {
 		fl_complain(&why, err, "%s: %s: the page was not written; choose a file you may write with --output, or use --table-only",
 			    output, strerror(-err));
 		complain(&why, err);
 	}
-	free(plan);
-	free(beside);
 	return err ? FL_EXIT_FAILED : FL_EXIT_OK;
+}
+
+static int write_page(const char *output, const struct fl_summary *summary,
+		      const struct drawing *d)
+{
+	char *plan = plan_name(d->scripts, summary->results->plan), *beside;
+	FILE *to;
+	int err = 0;
+
+	if (!plan)
+		return complain(&(struct fl_complaint){ "" }, -ENOMEM);
+	to = begin_page(output, &beside);
+	if (to)
+		err = fl_report_html(to, summary, &d->plots, &d->palette, plan);
+	free(plan);
+	return end_page(to, output, beside, err);
 }
 
 /*
@@ -252,7 +287,7 @@ static int check_output(const char *output)
 
 static int make_page(const struct arguments *a, const struct fl_summary *summary)
 {
-	char *output = a->output ? strdup(a->output) : default_output(a->dir);
+	char *output = a->output ? strdup(a->output) : default_output(a->dirs[0]);
 	struct drawing d = { .scripts = NULL };
 	struct fl_complaint why = { "" };
 	int status;
@@ -311,31 +346,140 @@ static void tell_problems(const char *dir, const struct fl_results *results)
 			results->nr_problems - told);
 }
 
-int fl_cmd_report(int argc, char **argv)
+static int report_one(const struct arguments *a)
 {
-	struct arguments a = { .dir = NULL };
+	const char *dir = a->dirs[0];
 	struct fl_complaint why = { "" };
 	struct fl_summary summary;
 	struct fl_results results;
 	int status, page = FL_EXIT_OK, err;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	err = fl_results_load(a.dir, &results, &why);
+	err = fl_results_load(dir, &results, &why);
 	if (err) {
 		complain(&why, err);
 		return err == -ENOENT || err == -ENOTDIR || err == -ENODATA ||
 		       err == -EPROTO ? FL_EXIT_USAGE : FL_EXIT_FAILED;
 	}
-	tell_problems(a.dir, &results);
+	tell_problems(dir, &results);
 	err = fl_summary_make(&results, &summary, &why);
 	if (err) {
 		fl_results_free(&results);
 		return complain(&why, err);
 	}
-	status = print_summary(&a, &summary);
-	if (!a.table_only && (!a.json || a.output))
-		page = make_page(&a, &summary);
+	status = print_summary(a, &summary);
+	if (!a->table_only && (!a->json || a->output))
+		page = make_page(a, &summary);
 	fl_summary_free(&summary);
 	fl_results_free(&results);
 	return status ? status : page;
+}
+
+/* ---- several campaigns ------------------------------------------------------ */
+
+static int write_all(const struct arguments *a, const char *output,
+		     char **sources, size_t nr)
+{
+	struct fl_complaint why = { "" }, no_plots = { "plots were left out (--no-plots)" };
+	struct fl_palette palette = { .nr = 0 };
+	char *scripts = NULL, *folder = plots_folder(output), *beside;
+	struct fl_report_all all = {
+		.sources = (const char *const *)sources, .nr = nr,
+		.palette = &palette, .folder = folder, .png = a->png,
+		.pdf = a->pdf, .unlike = a->unlike, .no_plots = no_plots.text,
+	};
+	int err = folder ? 0 : -ENOMEM, found;
+	FILE *to;
+
+	if (err)
+		return complain(&why, err);
+	found = fl_plots_find(&scripts, &why);
+	if (!found)
+		found = fl_palette_load(scripts, &palette, &why);
+	if (!a->no_plots && !found)
+		all.scripts = scripts;
+	else if (!a->no_plots)
+		no_plots = why;
+	if (found && !a->no_plots)
+		complain(&why, found);
+	to = begin_page(output, &beside);
+	if (to)
+		err = fl_report_all_html(to, &all, &why);
+	if (err)
+		complain(&why, err);
+	free(scripts);
+	free(folder);
+	found = end_page(to, output, beside, err);
+	return err == -EXDEV || err == -EINVAL || err == -ENOENT ||
+	       err == -ENODATA || err == -EPROTO ? FL_EXIT_USAGE : found;
+}
+
+/* A folder's page lies in it; that of several in the current one. */
+static char *output_of_all(const struct arguments *a)
+{
+	if (a->output)
+		return strdup(a->output);
+	return a->all ? strdup("results/report.html") : a->nr_dirs == 1 ?
+	       default_output(a->dirs[0]) : strdup("report.html");
+}
+
+static int report_all(const struct arguments *a)
+{
+	struct fl_complaint why = { "" };
+	char *output, **sources;
+	int status, err;
+	size_t nr;
+
+	if (a->json || a->table_only) {
+		fl_complain(&why, -EINVAL, "--json and --table-only are about one campaign; faultline verdict and faultline query are about several");
+		complain(&why, -EINVAL);
+		return FL_EXIT_USAGE;
+	}
+	err = fl_db_sources((const char *const *)a->dirs, a->nr_dirs, &sources,
+			    &nr, &why);
+	if (err) {
+		complain(&why, err);
+		return err == -ENOMEM ? FL_EXIT_FAILED : FL_EXIT_USAGE;
+	}
+	output = output_of_all(a);
+	if (!output)
+		status = complain(&why, -ENOMEM);
+	else if (check_output(output))
+		status = FL_EXIT_USAGE;
+	else
+		status = write_all(a, output, sources, nr);
+	if (status == FL_EXIT_OK)
+		printf("page: %s\n", output);
+	fl_db_free_list(sources, nr);
+	free(output);
+	return status;
+}
+
+/* Is it one campaign, or what cannot be told from one that is damaged? */
+static bool is_one(const struct arguments *a)
+{
+	char **below = NULL;
+	size_t nr = 0;
+
+	if (a->nr_dirs != 1)
+		return false;
+	if (fl_db_is_source(a->dirs[0]))
+		return true;
+	if (fl_db_newest(a->dirs[0], &below, &nr))
+		nr = 0;
+	fl_db_free_list(below, nr);
+	return !nr;
+}
+
+int fl_cmd_report(int argc, char **argv)
+{
+	struct arguments a = { .dirs = NULL };
+	int status;
+
+	a.dirs = calloc((size_t)argc, sizeof(*a.dirs));
+	if (!a.dirs)
+		return complain(&(struct fl_complaint){ "" }, -ENOMEM);
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	status = is_one(&a) ? report_one(&a) : report_all(&a);
+	free(a.dirs);
+	return status;
 }

@@ -40,6 +40,8 @@ libharness_a_SOURCES += \
 	%D%/report.c \
 	%D%/report.h \
 	%D%/report_about.c \
+	%D%/report_all.c \
+	%D%/report_all.h \
 	%D%/report_bench.c \
 	%D%/report_bench.h \
 	%D%/report_breakeven.c \
@@ -47,6 +49,8 @@ libharness_a_SOURCES += \
 	%D%/report_page.c \
 	%D%/report_page.h \
 	%D%/report_text.c \
+	%D%/report_when.c \
+	%D%/report_when.h \
 	%D%/results.c \
 	%D%/results.h \
 	%D%/stats.c \

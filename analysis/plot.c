@@ -192,7 +192,7 @@ static const struct {
 struct drawing {
 	const char *scripts, *folder;	/* folder NULL: nothing is made */
 	const struct fl_palette *palette;
-	bool png;
+	const struct fl_plot_options *options;
 	const char *reason;	/* why nothing is drawn, or NULL */
 	struct fl_complaint said;
 };
@@ -240,16 +240,20 @@ static int draw_inline(struct drawing *d, const struct fl_plot *plot,
 
 static int draw_all(struct drawing *d, struct fl_plot *plot, size_t number)
 {
-	char id[32];
+	char id[64];
 	int err;
 
-	snprintf(id, sizeof(id), "p%zuw", number);
+	snprintf(id, sizeof(id), "%sp%zuw", d->options->id, number);
 	err = draw_inline(d, plot, "", id, &plot->wide);
 	if (err)
 		return err;
-	snprintf(id, sizeof(id), "p%zun", number);
+	snprintf(id, sizeof(id), "%sp%zun", d->options->id, number);
 	err = draw_inline(d, plot, "-narrow", id, &plot->narrow);
-	return err || !d->png ? err : draw(d, plot, "", "png");
+	if (!err && d->options->png)
+		err = draw(d, plot, "", "png");
+	if (!err && d->options->pdf)
+		err = draw(d, plot, "", "pdf");
+	return err;
 }
 
 /* ---- all plots ---------------------------------------------------------- */
@@ -516,12 +520,13 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 }
 
 int fl_plots_make(const struct fl_summary *summary, const char *scripts,
-		  const struct fl_palette *palette, const char *folder, bool png,
-		  struct fl_plots *out, struct fl_complaint *why)
+		  const struct fl_palette *palette, const char *folder,
+		  const struct fl_plot_options *options, struct fl_plots *out,
+		  struct fl_complaint *why)
 {
 	struct drawing d = {
 		.scripts = scripts, .folder = folder, .palette = palette,
-		.png = png,
+		.options = options,
 	};
 	int err;
 

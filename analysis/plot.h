@@ -40,10 +40,15 @@ struct fl_plots {
 	bool drawn;		/* gnuplot was there and did its work */
 };
 
+struct fl_plot_options {
+	const char *id;		/* what ids in the page begin with, or "" */
+	bool png, pdf;		/* also STEM.png, STEM.pdf */
+};
+
 /*
  * fl_plots_make: Write data files and plots of @summary to @folder, which is
- * made if it is not there: STEM.dat, STEM.svg, STEM-narrow.svg, and with @png
- * STEM.png.
+ * made if it is not there: STEM.dat, STEM.svg, STEM-narrow.svg, and what @options
+ * say.
  *
  * @scripts, @palette: from fl_plots_find and fl_palette_load.
  * A figure without data has no files, only a reason.  When gnuplot is missing or
@@ -52,7 +57,8 @@ struct fl_plots {
  * Returns 0, or -ENOMEM, or -errno of writing.
  */
 int fl_plots_make(const struct fl_summary *summary, const char *scripts,
-		  const struct fl_palette *palette, const char *folder, bool png,
+		  const struct fl_palette *palette, const char *folder,
+		  const struct fl_plot_options *options,
 		  struct fl_plots *out, struct fl_complaint *why);
 
 /* fl_plots_none: The same figures, all missing because of @reason. */

@@ -9,7 +9,7 @@
 #
 #	data	the data file; `faultline report` writes them
 #	out	the file to write (default: standard output)
-#	term	'svg' (default) or 'png', which is twice as large in pixels
+#	term	'svg' (default), 'pdf', or 'png', which is twice as large in pixels
 #	narrow	1: panels under each other, for a phone (default: 0)
 #
 # In a data file, two empty lines end a block, whose first line is a comment with
@@ -89,6 +89,9 @@ open_terminal = term eq "png" ? \
 	'set terminal pngcairo size scale * width, scale * height noenhanced ' . \
 	'background colour("paper") font "sans,9.75" fontscale scale ' . \
 	'linewidth scale pointscale scale' : \
+	term eq "pdf" ? \
+	'set terminal pdfcairo size width / 96.0, height / 96.0 noenhanced ' . \
+	'font "sans,9.75"' : \
 	'set terminal svg size width, height dynamic noenhanced ' . \
 	'background colour("paper") font "sans-serif," . font_px'
 open_output = exists("out") ? 'set output out' : 'set output'
