@@ -151,6 +151,7 @@ script_tests = \
 	%D%/analysis/plots.test \
 	%D%/analysis/query.test \
 	%D%/analysis/reference.test \
+	%D%/analysis/report-all.test \
 	%D%/analysis/report.test \
 	%D%/analysis/verdict.test \
 	%D%/benches/builder.test \
