@@ -2,7 +2,8 @@
 #
 # plots/breakeven.gp: time of an allocation that finds the end of its block by a
 # fault over that of one that finds it by a branch, against block size; below the
-# line at 1 the fault wins.  Points with intervals are observed, lines predicted.
+# line at 1 the fault wins.  Points with intervals are observed, lines with bands
+# predicted.
 # One panel for each compiler and residence of the cursor.
 #
 # Blocks of the data file; bytes and ratios on logarithmic axes:
@@ -64,7 +65,7 @@ if (ymax / ymin > 4) {
 	set ytics ("0.5" 0.5, "1" 1, "2" 2, "5" 5, "10" 10, "20" 20, "50" 50, "100" 100)
 } else {
 	if (ymax / ymin > 1.5) {
-		do for [i = 5:40:1] { set ytics add (sprintf("%.1f", i / 10.0) i / 10.0) }
+		set ytics ("0.5" 0.5, "0.7" 0.7, "1" 1, "1.2" 1.2, "1.5" 1.5, "2" 2, "2.5" 2.5, "3" 3, "4" 4)
 	} else {
 		do for [i = 50:150:5] { set ytics add (sprintf("%.2f", i / 100.0) i / 100.0) }
 	}
@@ -99,7 +100,7 @@ do for [p = 1:nr_panels] {
 		unset ylabel
 	}
 	if (p == 1) {
-		set label 2 "points: observed, lines: predicted" at graph 0.03, graph 0.07 left \
+		set label 2 "points: observed; lines, bands: predicted" at graph 0.03, graph 0.07 left \
 			textcolor rgb colour("muted")
 	}
 	do for [i = first[p]:last[p]] {
@@ -110,10 +111,13 @@ do for [p = 1:nr_panels] {
 		set label 11 + 2 * line label[i] at graph 0.97, graph 0.94 - 0.075 * line \
 			right offset character -1.2, 0 textcolor rgb colour(strategy[i])
 	}
-	plot for [i = first[p]:last[p]] data index block("predicted", i) using 1:2 with lines \
+	plot for [i = first[p]:last[p]] data index block("predicted", i) using 1:3:4 with filledcurves \
+			fillstyle transparent solid 0.12 noborder linecolor rgb colour(strategy[i]), \
+		for [i = first[p]:last[p]] data index block("predicted", i) using 1:2 with lines \
 			linetype 1 linewidth 1.6 dashtype dash(strategy[i], variant[i]) \
 			linecolor rgb colour(strategy[i]), \
-		for [i = first[p]:last[p]] data index block("observed", i) using 1:2:3:4 with yerrorbars \
+		for [i = first[p]:last[p]] data index block("observed", i) \
+			using ($1 * 1.05 ** variant[i]):2:3:4 with yerrorbars \
 			linetype 1 linewidth 1.2 pointtype int(marker(variant[i])) pointsize 0.7 \
 			linecolor rgb colour(strategy[i])
 }
