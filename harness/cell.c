@@ -10,6 +10,7 @@
 #include "harness/cell.h"
 #include "harness/model.h"
 #include "harness/oracle.h"
+#include "harness/watch.h"
 #include "vm/census.h"
 #include "vm/place.h"
 #include "vm/reserve.h"
@@ -25,7 +26,7 @@
 #define VERIFY_OBJECTS_MAX	((uint64_t)1 << 18)
 
 /* Allocations the latency batch may take to see its events. */
-#define LATENCY_ALLOCS_MAX	((uint64_t)1 << 22)
+#define LATENCY_ALLOCS_MAX	((uint64_t)1 << 24)
 
 #define RANGES_MAX		64u
 
@@ -207,7 +208,7 @@ static int make_fresh(struct run *r)
 
 static int run_batch(struct run *r, const struct fl_kernel *k,
 		     uint64_t nr_lifetimes, uint64_t checksum,
-		     struct fl_latency_sink *sink,
+		     struct fl_slow_watch *watch,
 		     struct fl_counters *counters, struct fl_counts *counts,
 		     uint64_t *ticks, struct fl_batch_result *result)
 {
@@ -216,7 +217,7 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 	int err;
 
 	fl_workload_batch(&r->w, r->heap, r->region, nr_lifetimes, &batch);
-	batch.latency = sink;
+	batch.watch = watch;
 	if (counters)
 		fl_counters_start(counters);
 	start = fl_clock_ticks();
@@ -359,18 +360,21 @@ static void measure_floor(struct run *r)
 		set(r, FL_METRIC_floor_ns, best);
 }
 
-/* Slow paths one by one, in batches of their own. */
+/*
+ * Slow paths one by one, in batches of their own; the first only says which
+ * allocations take them.
+ */
 static int latency(struct run *r)
 {
 	const struct fl_kernel *k = find_kernel(r, r->s, FL_LATENCY);
 	uint64_t wanted = r->cell->latency_events, lifetimes = 1, ticks;
-	uint64_t per_batch;
-	struct fl_batch_result result;
-	struct fl_hist *batch;
-	struct fl_hist_sink sink;
-	uint64_t most = LATENCY_ALLOCS_MAX / r->w.nr_objects, checksum;
+	uint64_t most = LATENCY_ALLOCS_MAX / r->w.nr_objects, per_batch, checksum;
 	double events = r->out->value[FL_METRIC_events] /
 			r->out->value[FL_METRIC_nr_lifetimes];
+	struct fl_batch_result result;
+	struct fl_hist *batch;
+	struct fl_watch watch;
+	bool learned = false;
 	int err;
 
 	if (!wanted || !k)
@@ -382,26 +386,33 @@ static int latency(struct run *r)
 	per_batch = r->cell->fresh ? 1 :
 		    (lifetimes + NR_LATENCY_BATCHES - 1) / NR_LATENCY_BATCHES;
 	batch = malloc(sizeof(*batch));
-	if (!batch)
-		return fail(r, "%s", strerror(ENOMEM));
-	fl_hist_reset(batch);
-	fl_hist_sink_init(&sink, batch, r->out->clock.ns_per_tick);
+	err = batch ? fl_watch_init(&watch, batch, r->out->clock.ns_per_tick) :
+		      -ENOMEM;
+	if (err) {
+		free(batch);
+		return fail(r, "%s", strerror(-err));
+	}
 	err = expect(r, per_batch, 0, &checksum);
 	for (uint64_t done = 0; !err && done < lifetimes;) {
 		if (r->cell->fresh)
 			err = make_fresh(r);
 		if (err)
 			break;
+		if (learned)
+			fl_watch_begin(&watch);
+		fl_hist_reset(batch);
 		fl_quiet_begin(&r->out->quiet);
-		err = run_batch(r, k, per_batch, checksum, &sink.base, NULL,
+		err = run_batch(r, k, per_batch, checksum, &watch.base, NULL,
 				NULL, &ticks, &result);
 		if (!err && fl_quiet_end(&r->out->quiet,
-					 fl_clock_ns(&r->out->clock, ticks))) {
+					 fl_clock_ns(&r->out->clock, ticks)) &&
+		    learned) {
 			fl_hist_merge(r->out->slow, batch);
 			done += per_batch;
 		}
-		fl_hist_reset(batch);
+		learned = true;
 	}
+	fl_watch_free(&watch);
 	free(batch);
 	return err;
 }

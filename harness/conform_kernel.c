@@ -130,9 +130,12 @@ static void make_inputs(struct fl_trial *t, struct inputs *in)
 		in->need.region_bytes = in->stretch;
 }
 
-static void add_nothing(struct fl_latency_sink *sink, uint64_t ticks)
+static void note_slow(struct fl_slow_watch *watch, uint64_t nr, bool timed,
+		      uint64_t ticks)
 {
-	(void)sink;
+	(void)watch;
+	(void)nr;
+	(void)timed;
 	(void)ticks;
 }
 
@@ -160,7 +163,8 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 		.object_bytes_max = in->need.object_bytes,
 		.nr_regions_max = FL_OPS_SLOTS + 1, .cpu = -1,
 	};
-	struct fl_latency_sink latency = { .add = add_nothing };
+	static const uint64_t due[] = { 7, UINT64_MAX };
+	struct fl_slow_watch watch = { .due = due, .slow = note_slow };
 	struct fl_event_sink events = {
 		.object = note_object, .created = note_region,
 		.died = note_region,
@@ -187,7 +191,7 @@ static int run_batch(struct fl_trial *t, const struct fl_strategy *s,
 		batch.sizes16 = in->runs;
 	batch.log = in->log;
 	batch.nr_log = in->w.nr_log;
-	batch.latency = &latency;
+	batch.watch = &watch;
 	batch.events = &events;
 	err = k->run(&batch, result);
 	s->region_destroy(region);

@@ -120,5 +120,7 @@ libharness_a_SOURCES = \
 	%D%/trace_source.h \
 	%D%/tunables.c \
 	%D%/tunables.h \
+	%D%/watch.c \
+	%D%/watch.h \
 	%D%/workload.c \
 	%D%/workload.h

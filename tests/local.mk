@@ -79,6 +79,7 @@ unit_tests = \
 	%D%/unit/test_uffd_fill \
 	%D%/unit/test_uffd_service \
 	%D%/unit/test_uffd_spans \
+	%D%/unit/test_watch \
 	%D%/unit/test_workload \
 	%D%/unit/test_written
 

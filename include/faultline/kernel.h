@@ -27,6 +27,7 @@
 #ifndef FL_KERNEL_H
 #define FL_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "faultline/strategy.h"
@@ -76,12 +77,23 @@ struct fl_logged {
 	uint32_t prev;		/* index of the region's previous entry, + 1 */
 };
 
-/*
- * Where latency mode puts what it measures.  Implemented by the harness; the
- * call is made only for allocations that took the slow path.
- */
+/* Where single durations go.  Implemented by the harness. */
 struct fl_latency_sink {
 	void (*add)(struct fl_latency_sink *sink, uint64_t ticks);
+};
+
+/*
+ * What latency mode times: only the allocations that are due, so that the program
+ * between two of them runs as fast as in a timed batch.  Implemented by the harness
+ * (harness/watch.h).
+ */
+struct fl_slow_watch {
+	const uint64_t *due;	/* numbers of allocations, ascending, and then
+				   UINT64_MAX */
+	uint64_t nr_allocs;	/* of the batch so far; written by the kernel */
+	/* Allocation @nr took the slow path, in @ticks if it was @timed. */
+	void (*slow)(struct fl_slow_watch *watch, uint64_t nr, bool timed,
+		     uint64_t ticks);
 };
 
 /*
@@ -119,7 +131,7 @@ struct fl_batch {
 	struct fl_slot_state *states;	/* nr_slots entries, caller-owned */
 	struct fl_logged *log;		/* verify: room for every object alive */
 	uint64_t nr_log;
-	struct fl_latency_sink *latency;
+	struct fl_slow_watch *watch;	/* latency */
 	struct fl_event_sink *events;	/* account */
 };
 

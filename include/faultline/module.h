@@ -207,12 +207,16 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 		    enum fl_mode mode)
 {
 	struct fl_cursor *cursor = fl_cursor_of(at, residence);
-	uint64_t seq = 0, start = 0;
+	uint64_t seq = 0, start = 0, nr = 0;
+	bool timed = false;
 	char *p;
 
 	if (mode == FL_LATENCY) {
+		nr = batch->watch->nr_allocs++;
+		timed = nr == *batch->watch->due;
 		seq = strategy_slow_seq(at->region, cursor);
-		start = fl_ticks();
+		if (fl_unlikely(timed))
+			start = fl_ticks();
 	}
 	p = strategy_new(at->region, cursor, bytes, FL_GRAIN_BYTES, word);
 	/*
@@ -229,10 +233,10 @@ fl_hot char *fl_new(const struct fl_batch *batch, struct fl_at *at,
 	if (mode == FL_PLANTED)
 		__asm__ volatile("imul $1, %0, %0" : "+r"(cursor->bump));
 	if (mode == FL_LATENCY) {
-		uint64_t end = fl_ticks();
+		uint64_t ticks = fl_unlikely(timed) ? fl_ticks() - start : 0;
 
 		if (fl_unlikely(seq != strategy_slow_seq(at->region, cursor)))
-			batch->latency->add(batch->latency, end - start);
+			batch->watch->slow(batch->watch, nr, timed, ticks);
 	}
 	if (mode == FL_VERIFY)
 		fl_verify_add(batch, v, log_head, p, bytes, used, word);

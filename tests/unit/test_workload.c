@@ -461,16 +461,21 @@ static void test_batch(void **state)
 	fl_workload_free(&w);
 }
 
+static const uint64_t never = UINT64_MAX;
+
 /* Sinks that count what they are told. */
 struct counting_sinks {
-	struct fl_latency_sink latency;
+	struct fl_slow_watch watch;
 	struct fl_event_sink events;
 	uint64_t nr_objects, nr_created, nr_died;
 };
 
-static void count_latency(struct fl_latency_sink *sink, uint64_t ticks)
+static void count_slow(struct fl_slow_watch *watch, uint64_t nr, bool timed,
+		       uint64_t ticks)
 {
-	(void)sink;
+	(void)watch;
+	(void)nr;
+	(void)timed;
 	(void)ticks;
 	fail_msg("the oracle has no slow path");
 }
@@ -509,7 +514,7 @@ static uint64_t run(struct fl_workload *w, const struct fl_kernel *kernel,
 		    uint64_t nr_lifetimes)
 {
 	struct counting_sinks sinks = {
-		.latency.add = count_latency,
+		.watch = { .due = &never, .slow = count_slow },
 		.events = { .object = count_object, .created = count_created,
 			    .died = count_died },
 	};
@@ -529,7 +534,7 @@ static uint64_t run(struct fl_workload *w, const struct fl_kernel *kernel,
 	fl_workload_batch(w, heap, region, nr_lifetimes, &batch);
 	batch.log = log;
 	batch.nr_log = w->nr_log;
-	batch.latency = &sinks.latency;
+	batch.watch = &sinks.watch;
 	batch.events = &sinks.events;
 	assert_int_equal(kernel->run(&batch, &result), 0);
 	assert_int_equal(result.error, 0);
