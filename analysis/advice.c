@@ -80,7 +80,7 @@ void fl_advice_margin_of(const struct fl_advice_input *input, size_t a, size_t b
 
 	out->cost = cost(of_b, weight) - cost(of_a, weight);
 	out->lo = out->hi = out->cost;
-	out->has_interval = false;
+	out->has_interval = out->tied = false;
 	/* Pages are counted: without time there is nothing to be unsure of. */
 	out->shown = !(weight > 0) && out->cost > 0;
 	if (!x)
@@ -92,8 +92,10 @@ void fl_advice_margin_of(const struct fl_advice_input *input, size_t a, size_t b
 		out->lo = weight * log(time.lo) + memory;
 		out->hi = weight * log(time.hi) + memory;
 		out->has_interval = true;
-		out->shown = n >= FL_STATS_BLOCKS_MIN &&
-			     out->lo - weight * input->noise > 0;
+		out->tied = out->lo - weight * input->noise <= 0 &&
+			    out->hi + weight * input->noise >= 0;
+		out->shown = n >= FL_STATS_BLOCKS_MIN && !out->tied &&
+			     out->cost > 0;
 	}
 	free(x);
 }
@@ -134,7 +136,7 @@ void fl_advice_make(const struct fl_advice_input *input, double weight,
 		    !(c[i].pages < c[advised].pages))
 			continue;
 		fl_advice_margin_of(input, best, i, weight, &margin);
-		if (!margin.shown)
+		if (margin.tied)
 			advised = i;
 	}
 	for (size_t i = 0; i < input->nr; i++)
@@ -173,6 +175,7 @@ size_t fl_advice_beaten_by(const struct fl_advice_candidate *candidates,
 {
 	for (size_t i = 0; i < nr; i++)
 		if (candidates[i].usable &&
+		    !candidates[i].blocks == !candidates[which].blocks &&
 		    beats(&candidates[i], &candidates[which]))
 			return i;
 	return FL_ADVICE_NONE;

@@ -15,7 +15,8 @@
  * over campaign blocks (analysis/stats.h), so the margin has one.  Memory is
  * counted and has none.  Two candidates are "tied" when the interval of their
  * margin, widened by what the same code differed by when it ran twice, includes
- * none, or has less than 95 % confidence.
+ * none.  A margin is "shown" when they are not and the interval has 95 % confidence:
+ * of fewer blocks what seems best is advised, and said to be no more than that.
  *
  * Rule.  Of those candidates that no other one beats in time and memory alike,
  * the one of least cost is best; of those tied with it, that with the least memory
@@ -34,7 +35,8 @@
 struct fl_advice_candidate {
 	bool usable;		/* may be advised; what cannot has no time, no
 				   memory, or does not check at all */
-	double ns;		/* per event, median; above 0 */
+	double ns;		/* per event; above 0.  Of the last ones the
+				   median of blocks */
 	double pages;		/* at the peak; above 0 */
 	const double *blocks;	/* ns per event in each block; NaN: no sample;
 				   NULL: it was not among the last, which alone
@@ -52,7 +54,8 @@ struct fl_advice_margin {
 	double cost;
 	double lo, hi;		/* its interval; all there is when !has_interval */
 	bool has_interval;
-	bool shown;		/* not tied: it is cheaper */
+	bool tied;
+	bool shown;		/* it is surely cheaper */
 };
 
 #define FL_ADVICE_NONE	((size_t)-1)
@@ -98,7 +101,8 @@ size_t fl_advice_stretches(const struct fl_advice_input *input,
 
 /*
  * fl_advice_beaten_by: A candidate that takes no more time and no more memory than
- * @which and less of one, by what was measured, or FL_ADVICE_NONE.
+ * @which and less of one, by what was measured, or FL_ADVICE_NONE.  Those among the
+ * last are held against each other, and so are the others.
  */
 size_t fl_advice_beaten_by(const struct fl_advice_candidate *candidates,
 			   size_t nr, size_t which);

@@ -18,9 +18,8 @@
 /* Allocations in a timed sample, at least: some ms, and whole passes. */
 #define NR_OPS			((uint64_t)2 << 20)
 
-/* Of all the time: when rounds 1 and 2 should be over. */
-#define SHARE_STRATEGIES	0.35
-#define SHARE_SETTINGS		0.60
+/* Of all the time: when round 2 should be over. */
+#define SHARE_SETTINGS		0.65
 
 #define NR_VARIED_MAX		24u
 #define NR_VARIED_FROM		6u	/* candidates whose settings are varied */
@@ -131,12 +130,12 @@ static int run_round(struct run *r, const struct fl_advise_round *round)
 		.output = output, .cpu = r->options->cpu, .quiet = true,
 		.no_progress = r->options->no_progress,
 		.place = round->number, .nr_places = FL_ADVISE_ROUNDS,
+		.until_s = round->number < FL_ADVISE_ROUNDS ?
+			   r->started_s + r->options->seconds : 0,
 		.argc = r->options->argc, .argv = r->options->argv,
 	};
 	struct fl_results results;
 	struct fl_plan plan;
-	uint64_t samples;
-	double seconds = 0;
 	int err;
 
 	snprintf(plan_path, sizeof(plan_path), "%s/%u-%s.ini", r->folder,
@@ -148,12 +147,6 @@ static int run_round(struct run *r, const struct fl_advise_round *round)
 		err = fl_plan_load(plan_path, false, &plan, r->why);
 	if (err)
 		return err;
-	/* What is still to come, in the measure of the plan's own guesses. */
-	if (!fl_campaign_estimate(&plan, &campaign, &samples, &seconds, NULL) &&
-	    round->number < FL_ADVISE_ROUNDS)
-		campaign.later_s = left_s(r, 1) - seconds;
-	if (campaign.later_s < 0)
-		campaign.later_s = 0;
 	err = fl_campaign_run(&plan, &campaign, r->why);
 	fl_plan_free(&plan);
 	if (err == -EINTR)
@@ -185,7 +178,9 @@ static int tell_advice(struct fl_advise *a)
 			.usable = !*c->reason && c->ns.n && c->peak_pages > 0 &&
 				  a->strategies[c->strategy].answer !=
 				  FL_ANSWER_NEVER,
-			.ns = c->ns.median, .pages = c->peak_pages,
+			.ns = c->round == FL_ADVISE_ROUNDS ? c->ns.median :
+							     c->floor_ns,
+			.pages = c->peak_pages,
 			.blocks = c->round == FL_ADVISE_ROUNDS ? c->blocks :
 								 NULL,
 		};
@@ -247,9 +242,10 @@ static int first_round(struct run *r)
 	struct fl_advise_round round = {
 		.number = 1, .name = "strategies", .host = true,
 		.account = true,
+		/* What a sample of this trace takes is not known yet. */
+		.nr_blocks = 1,
 	};
 	size_t *all;
-	double guess_s;
 	int err = fl_advise_begin(a);
 
 	if (err)
@@ -261,14 +257,8 @@ static int first_round(struct run *r)
 		return fl_complain(r->why, -ENOMEM, "%s", strerror(ENOMEM));
 	for (size_t i = 0; i < a->nr_candidates; i++)
 		all[i] = i;
-	/* A sample begins with 50 ms of its own; a line takes 0.2 us. */
-	guess_s = 0.05 + 2e-7 * (double)a->trace.facts.nr_lines;
 	round.candidates = all;
 	round.nr = a->nr_candidates;
-	round.nr_blocks = how_often(left_s(r, SHARE_STRATEGIES) -
-				    (guess_s + 0.1) * (double)round.nr,
-				    guess_s * (double)round.nr, 1,
-				    NR_EARLY_BLOCKS_MAX);
 	err = run_round(r, &round);
 	free(all);
 	return err;

@@ -82,6 +82,8 @@ struct fl_advise_candidate {
 	char reason[FL_ADVISE_REASON_BYTES];	/* why it is out, or "" */
 	double *blocks;			/* ns per event, of the last round */
 	struct fl_interval ns;		/* of the newest round; n = 0: no time */
+	double floor_ns;		/* its fastest batch: what early rounds, of
+					   a sample or two, go by */
 	/* One pass, pages counted; NaN before. */
 	double leaked_share, peak_pages, over_live;
 	double slow_per_alloc;		/* slow paths for each allocation */

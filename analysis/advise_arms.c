@@ -183,7 +183,7 @@ static int add_candidate(struct fl_advise *advise, size_t strategy,
 	advise->candidates = more;
 	more[advise->nr_candidates++] = (struct fl_advise_candidate){
 		.strategy = strategy, .set = set, .block_bytes = block_bytes,
-		.leaked_share = NAN, .peak_pages = NAN, .over_live = NAN,
+		.floor_ns = NAN, .leaked_share = NAN, .peak_pages = NAN, .over_live = NAN,
 		.slow_per_alloc = NAN,
 	};
 	return 0;

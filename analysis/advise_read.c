@@ -23,6 +23,11 @@ static double wall_s(const struct fl_result *r)
 	return json_number_value(json_object_get(r->json, "wall_s"));
 }
 
+static double least(double a, double b)
+{
+	return isnan(a) || b < a ? b : a;
+}
+
 static void put_out(struct fl_advise_candidate *c, const struct fl_result *r)
 {
 	if (*c->reason)
@@ -76,6 +81,10 @@ static void read_candidate(struct fl_advise *advise,
 			const double allocs = fl_result_metric(r, "nr_allocs");
 
 			take_time(c->blocks, round->nr_blocks, r);
+			c->floor_ns = least(c->floor_ns,
+				fl_result_metric(r, "alloc_best_ns") *
+				fl_result_metric(r, "event_ns") /
+				fl_result_metric(r, "alloc_ns"));
 			c->slow_per_alloc = fl_result_metric(r, "events") /
 					    allocs;
 			spent_s += wall_s(r);
@@ -161,11 +170,6 @@ static void read_controls(struct fl_advise *advise,
 		compare(x + nr, x + 2 * nr, nr, &advise->planted);
 	}
 	free(x);
-}
-
-static double least(double a, double b)
-{
-	return isnan(a) || b < a ? b : a;
 }
 
 /* What the host's cell says: a compare, a fault. */

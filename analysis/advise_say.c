@@ -13,6 +13,9 @@
 /* Of a time: less is no reason to tell strategies apart. */
 #define SHARE_WORTH_TELLING	0.01
 
+/* What a loop of some ms cannot tell from nothing. */
+#define COMPARE_NS_LEAST	0.01
+
 struct say {
 	FILE *to;
 	const struct fl_terminal *terminal;
@@ -96,10 +99,10 @@ static const struct fl_column columns[] = {
 	{ "settings", false, 0 },
 	{ "ns/event", true, 0 },
 	{ "95 %", false, 2 },
-	{ "leaked", true, 3 },
+	{ "leaked", true, 1 },
 	{ "peak", true, 0 },
-	{ "x live", true, 4 },
-	{ "allocs/slow path", true, 5 },
+	{ "x live", true, 3 },
+	{ "per slow", true, 5 },
 	{ "", false, 0 },
 };
 
@@ -142,23 +145,23 @@ static void note(const struct say *s, size_t i, char *out, size_t bytes)
 		return;
 	}
 	if (!a->of_advice[i].usable) {
-		snprintf(out, bytes, "a floor: never checks");
+		snprintf(out, bytes, "floor");
 		return;
 	}
 	if (!is_last(c)) {
-		snprintf(out, bytes, "left out after round %u", c->round);
+		snprintf(out, bytes, "round %u", c->round);
 		return;
 	}
 	for (size_t k = 0; k < a->nr_stretches; k++)
 		if (a->stretches[k].advised == i) {
-			snprintf(out, bytes, "for weights %.2f to %.2f",
+			snprintf(out, bytes, "weights %.2f-%.2f",
 				 a->stretches[k].from, a->stretches[k].to);
 			return;
 		}
 	if (i == a->advice.next)
 		snprintf(out, bytes, "next");
 	else if (beaten != FL_ADVICE_NONE && is_last(&a->candidates[beaten]))
-		snprintf(out, bytes, "slower and larger than another");
+		snprintf(out, bytes, "slower, larger");
 }
 
 static void put_row(const struct say *s, struct fl_table *table, size_t i)
@@ -230,6 +233,7 @@ static void print_table(struct say *s)
 			hidden++;
 	heading(s, "candidates");
 	s->failed |= fl_table_print(table, s->to, s->terminal, INDENT) != 0;
+	say(s, "peak: most that was resident at once; x live: over what was live. per slow: allocations for each slow path. round 1, 2: left out after it. floor: never checks.");
 	if (hidden)
 		say(s, "%zu more settings were tried and are shown by --all.",
 		    hidden);
@@ -305,6 +309,9 @@ static void say_margin(struct say *s)
 		    100 * expm1(m->lo), 100 * expm1(m->hi),
 		    a->nr_blocks < FL_STATS_BLOCKS_MIN ?
 		    ", of too few samples to be sure: a larger --time has more" : "");
+	else if (!(a->weight > 0))
+		say(s, "%s takes the same memory; time alone decided, which does not count at this weight.",
+		    name);
 	else
 		say(s, "Against %s nothing can be said: too few samples; a larger --time has more.",
 		    name);
@@ -316,7 +323,7 @@ static void say_stretches(struct say *s)
 	size_t here = 0;
 
 	if (a->nr_stretches == 1) {
-		say(s, "It would be the same for any weight.");
+		say(s, "Of the last candidates it would be the same for any weight.");
 		return;
 	}
 	while (here + 1 < a->nr_stretches && a->stretches[here].to < a->weight)
@@ -357,56 +364,49 @@ static void say_advice(struct say *s)
 
 /* ---- why ----------------------------------------------------------------- */
 
+/* What the two ways to find the end of a block cost on this host. */
 static void say_break_even(struct say *s)
 {
 	const struct fl_advise *a = s->a;
-	const struct fl_advise_candidate *c = &a->candidates[a->advice.advised];
-	char compare[FL_TEXT_BYTES], fault[FL_TEXT_BYTES], n[2][FL_TEXT_BYTES];
-	const double every = a->fault_ns / a->compare_ns;
+	char compare[FL_TEXT_BYTES], fault[FL_TEXT_BYTES], n[FL_TEXT_BYTES];
 
 	if (isnan(a->fault_ns) || isnan(a->compare_ns)) {
 		say(s, "What a compare and a fault cost here was not measured: that takes a strategy that never checks, one that compares and one that faults.");
 		return;
 	}
 	fl_text_ns(fault, a->fault_ns, "u");
-	if (a->compare_ns < 0.01) {
+	if (a->compare_ns < COMPARE_NS_LEAST)
 		say(s, "On this host a compare costs nothing that can be measured in a loop of 16-byte objects, and the cheapest handled fault %s.",
 		    fault);
-		return;
-	}
-	say(s, "On this host a compare costs %s in a loop of 16-byte objects, and the cheapest handled fault %s: to do without the compare pays if a block is full less than once in %s allocations.%s%s%s",
-	    fl_text_ns(compare, a->compare_ns, "u"), fault,
-	    fl_text_count(n[0], round(every)),
-	    c->slow_per_alloc > 0 ? " With what is advised this trace took a slow path once in " :
-	    " With what is advised this trace took no slow path once it was warm.",
-	    c->slow_per_alloc > 0 ?
-	    fl_text_count(n[1], round(1 / c->slow_per_alloc)) : "",
-	    c->slow_per_alloc > 0 ? "." : "");
+	else
+		say(s, "On this host a compare costs %s in a loop of 16-byte objects, and the cheapest handled fault %s: to do without the compare pays if a block is full less than once in %s allocations.",
+		    fl_text_ns(compare, a->compare_ns, "u"), fault,
+		    fl_text_count(n, round(a->fault_ns / a->compare_ns)));
 }
 
 /* Does the trace meet the end of a block often enough to tell? */
 static void say_what_it_tells(struct say *s)
 {
 	const struct fl_advise *a = s->a;
-	double most = 0, allocs = (double)a->trace.facts.nr_allocs;
-	const double per_event = allocs / (double)a->trace.facts.nr_events;
+	const struct fl_advise_candidate *c = &a->candidates[a->advice.advised];
+	const double per_event = (double)a->trace.facts.nr_allocs /
+				 (double)a->trace.facts.nr_events;
+	const double faults_ns = c->slow_per_alloc * per_event * a->fault_ns;
+	const double compares_ns = fmax(0, a->compare_ns) * per_event;
+	const char *last = "";
+	char n[FL_TEXT_BYTES];
 
-	for (size_t i = 0; i < a->nr_candidates; i++) {
-		const struct fl_advise_candidate *c = &a->candidates[i];
-		const double slow_ns = a->strategies[c->strategy].slow_ns;
-		double share;
-
-		if (!is_last(c) || *c->reason || !c->ns.n ||
-		    !(c->slow_per_alloc > 0) || isnan(slow_ns))
-			continue;
-		share = c->slow_per_alloc * per_event * slow_ns / c->ns.median;
-		most = share > most ? share : most;
+	if (!(c->slow_per_alloc > 0)) {
+		say(s, "With what is advised, this trace took no slow path once it was warm: it does not tell branch from fault. What differs is how regions begin and end, and what stays resident.");
+		return;
 	}
-	if (most < SHARE_WORTH_TELLING)
-		say(s, "This trace hardly meets the end of a block: its regions fit one. Slow paths take less than 1 %% of the time of any of the last candidates, so it cannot tell branch from fault; what differs is how regions begin and end, and what stays resident.");
-	else
-		say(s, "Slow paths take up to %.0f %% of the time of the last candidates, by what one costs in a loop: this trace does tell branch from fault.",
-		    100 * (most < 1 ? most : 1));
+	if (isnan(faults_ns) || isnan(compares_ns))
+		return;
+	if (fmax(faults_ns, compares_ns) < SHARE_WORTH_TELLING * c->ns.median)
+		last = " That is too little to tell branch from fault by: what differs is how regions begin and end, and what stays resident.";
+	say(s, "With what is advised, this trace took a slow path once in %s allocations. An event takes %.3g ns; were each of these a fault, they would cost %.2g ns an event, and compares cost %.2g.%s",
+	    fl_text_count(n, round(1 / c->slow_per_alloc)), c->ns.median,
+	    faults_ns, compares_ns, last);
 }
 
 static void say_controls(struct say *s)

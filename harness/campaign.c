@@ -13,6 +13,14 @@
 #define SELF		"/proc/self/exe"
 #define PROBLEMS_SHOWN	8u
 
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* Going over all pairs takes as long as ten page faults. */
 static void show_progress(struct fl_campaign *c,
 			  const struct fl_campaign_place *at)
@@ -35,6 +43,8 @@ static void show_progress(struct fl_campaign *c,
 	if (c->nr_of[FL_SAMPLE_OK])
 		seconds += (double)repeats * c->wall_s /
 			   (double)c->nr_of[FL_SAMPLE_OK];
+	if (seconds < c->options->until_s - now_s())
+		seconds = c->options->until_s - now_s();
 	fl_progress_at(&c->progress, done, done + nr + repeats, seconds, what);
 }
 
@@ -341,14 +351,6 @@ static int open_records(struct fl_campaign *c)
 	if (err)
 		fl_campaign_dir_close(&c->dir);
 	return err;
-}
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int fl_campaign_run(const struct fl_plan *plan,

@@ -43,6 +43,8 @@ struct fl_campaign_options {
 	bool quiet;		/* say nothing at the end, either */
 	size_t place, nr_places;	/* among several campaigns; 0: alone */
 	double later_s;		/* what those behind it may take */
+	double until_s;		/* monotonic: they will use the time until then;
+				   0: no such thing */
 	int argc;		/* for the record */
 	char **argv;
 };

@@ -76,6 +76,10 @@ static void test_beaten_is_never_advised(void **state)
 	add(1.4, 0.01, 300);
 	add(1.0, 0.01, 400);
 	assert_int_equal(fl_advice_beaten_by(candidates, input.nr, 0), 1);
+	candidates[1].blocks = NULL;
+	assert_int_equal(fl_advice_beaten_by(candidates, input.nr, 0),
+			 FL_ADVICE_NONE);
+	candidates[1].blocks = samples[1];
 	assert_int_equal(fl_advice_beaten_by(candidates, input.nr, 2), 1);
 	assert_true(fl_advice_beaten_by(candidates, input.nr, 3) ==
 		    FL_ADVICE_NONE);
@@ -102,6 +106,7 @@ static void test_ties_are_called_so(void **state)
 	assert_int_equal(advice.next, 0);
 	assert_true(advice.margin.has_interval);
 	assert_false(advice.margin.shown);
+	assert_true(advice.margin.tied);
 	assert_true(advice.margin.lo < 0 && advice.margin.hi > 0);
 }
 
@@ -131,11 +136,13 @@ static void test_few_blocks_show_nothing(void **state)
 	struct fl_advice advice;
 
 	(void)state;
-	add(1.0, 0.01, 200);
+	/* What seems best is advised all the same. */
+	add(1.0, 0.01, 400);
 	add(3.0, 0.01, 200);
 	input.nr_blocks = FL_STATS_BLOCKS_MIN - 1;
 	fl_advice_make(&input, 1, &advice);
 	assert_int_equal(advice.advised, 0);
+	assert_false(advice.margin.tied);
 	assert_false(advice.margin.shown);
 	input.nr_blocks = 1;
 	fl_advice_make(&input, 1, &advice);
