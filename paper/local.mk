@@ -18,10 +18,10 @@ EXTRA_DIST += \
 	%D%/results-pages.tex \
 	%D%/results-sites.tex
 
-## The paper.  Its campaigns are in REFERENCE, a folder each, and PLOTS is where
-## `make plots` leaves them as PDF.
+## The paper.  Its campaigns are in REFERENCE, a folder each; PLOTS is where `make
+## plots` leaves theirs, as PDF.
 
-PLOTS = $(abs_top_builddir)/reference/plots
+PLOTS = $(abs_top_builddir)/report-plots
 
 .PHONY: paper
 paper: faultline$(EXEEXT)
