@@ -8,10 +8,23 @@
 /* More than any strategy has (the harness takes 32). */
 #define TUNABLES_MAX	64u
 
-int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
-		 const char *strategy, uint64_t block_bytes,
-		 const struct fl_open_args *need, char *reason,
-		 size_t reason_bytes)
+/* False: there is none of that name. */
+static bool set(const struct fl_strategy *s, const struct carrier_setting *setting,
+		uint64_t *values)
+{
+	for (size_t i = 0; i < s->nr_tunables; i++)
+		if (!strcmp(s->tunables[i].name, setting->name)) {
+			values[i] = setting->value;
+			return true;
+		}
+	return false;
+}
+
+int carrier_open_set(struct carrier *carrier, const struct fl_bench_args *args,
+		     const char *strategy,
+		     const struct carrier_setting *settings, size_t nr_settings,
+		     const struct fl_open_args *need, char *reason,
+		     size_t reason_bytes)
 {
 	const struct fl_strategy *s = args->strategy(strategy, reason,
 						     reason_bytes);
@@ -22,8 +35,14 @@ int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
 	if (!s)
 		return -ENOTSUP;
 	for (size_t i = 0; i < s->nr_tunables; i++)
-		values[i] = strcmp(s->tunables[i].name, "block") ?
-			    s->tunables[i].def : block_bytes;
+		values[i] = s->tunables[i].def;
+	for (size_t i = 0; i < nr_settings; i++)
+		if (settings[i].name && !set(s, &settings[i], values) &&
+		    settings[i].required) {
+			snprintf(reason, reason_bytes, "%s has no tunable %s=",
+				 strategy, settings[i].name);
+			return -ENOTSUP;
+		}
 	if (s->probe && s->probe(values, reason, reason_bytes))
 		return -ENOTSUP;
 	open.values = values;
@@ -37,6 +56,17 @@ int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
 	if (err)
 		snprintf(reason, reason_bytes, "%s: %s", strategy, strerror(-err));
 	return err;
+}
+
+int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
+		 const char *strategy, uint64_t block_bytes,
+		 const struct fl_open_args *need, char *reason,
+		 size_t reason_bytes)
+{
+	const struct carrier_setting block = { "block", block_bytes, false };
+
+	return carrier_open_set(carrier, args, strategy, &block, 1, need, reason,
+				reason_bytes);
 }
 
 void carrier_close(struct carrier *carrier)

@@ -7,6 +7,7 @@
 #ifndef FL_BENCHES_CARRIER_H
 #define FL_BENCHES_CARRIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,12 +20,26 @@ struct carrier {
 	struct fl_region *region;
 };
 
+/* A setting that is not the default. */
+struct carrier_setting {
+	const char *name;		/* NULL: none */
+	uint64_t value;
+	bool required;			/* no strategy without it will do */
+};
+
 /*
- * carrier_open: By the strategy's default settings, but for its block if it has one.
+ * carrier_open_set: By the strategy's default settings, but for these.
  * @need: what to open the heap for; values and cpu are filled in.
  * Returns 0, -ENOTSUP (no such strategy, or it cannot run here) or -errno, with a
  * reason.  End with carrier_close, either way.
  */
+int carrier_open_set(struct carrier *carrier, const struct fl_bench_args *args,
+		     const char *strategy,
+		     const struct carrier_setting *settings, size_t nr_settings,
+		     const struct fl_open_args *need, char *reason,
+		     size_t reason_bytes);
+
+/* carrier_open: The same, but for its block, if it has one. */
 int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
 		 const char *strategy, uint64_t block_bytes,
 		 const struct fl_open_args *need, char *reason,

@@ -12,6 +12,7 @@ bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
 bench_LTLIBRARIES += %D%/grow.la
 bench_LTLIBRARIES += %D%/json.la
+bench_LTLIBRARIES += %D%/large.la
 bench_LTLIBRARIES += %D%/read.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
@@ -49,6 +50,14 @@ bench_LTLIBRARIES += %D%/trap.la
 	examples/json/doc.c \
 	examples/json/doc.h
 %C%_json_la_LIBADD = $(JANSSON_LIBS)
+
+%C%_large_la_SOURCES = \
+	%D%/carrier.c \
+	%D%/carrier.h \
+	%D%/large.c \
+	%D%/large.h \
+	%D%/large_ways.c
+%C%_large_la_LIBADD = -lm
 
 %C%_read_la_SOURCES = \
 	%D%/carrier.c \

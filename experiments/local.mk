@@ -17,6 +17,9 @@ nobase_dist_pkgdata_DATA += \
 	%D%/06-elastic/plan.ini \
 	%D%/07-give-back/README.md \
 	%D%/07-give-back/plan.ini \
+	%D%/08-large-arrays/README.md \
+	%D%/08-large-arrays/claims.ini \
+	%D%/08-large-arrays/plan.ini \
 	%D%/10-slow-path/README.md \
 	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \

@@ -160,6 +160,7 @@ script_tests = \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
 	%D%/benches/json.test \
+	%D%/benches/large.test \
 	%D%/benches/read.test \
 	%D%/benches/trap.test \
 	%D%/build/headers.test \

@@ -167,16 +167,20 @@ uint64_t fl_larges_trim(struct fl_larges *area)
 	return bytes;
 }
 
-/* The smallest that fits; what it is too long for stays. */
+/* The smallest that fits, the newest of those; what it is too long for stays. */
 static char *from_kept(struct fl_larges *area, uint64_t bytes)
 {
 	struct kept *best = NULL;
 	char *base;
 
-	for (unsigned i = 0; i < area->nr_kept; i++)
-		if (area->kept[i].bytes >= bytes &&
-		    (!best || area->kept[i].bytes < best->bytes))
-			best = &area->kept[i];
+	for (unsigned i = area->nr_kept; i-- > 0;) {
+		if (area->kept[i].bytes < bytes ||
+		    (best && area->kept[i].bytes >= best->bytes))
+			continue;
+		best = &area->kept[i];
+		if (best->bytes == bytes)
+			break;
+	}
 	if (!best)
 		return NULL;
 	base = best->base;
@@ -344,25 +348,6 @@ int fl_large_resize(struct fl_larges *area, struct fl_region *region,
 	}
 	large->bytes = want;
 	*array = base;
-	return 0;
-}
-
-int fl_array_resize(struct fl_larges *area, const struct fl_strategy *strategy,
-		    struct fl_region *region, void **array, size_t old_bytes,
-		    size_t bytes)
-{
-	uint64_t word;
-	void *p;
-
-	if (old_bytes > FL_LARGE_BYTES && bytes > FL_LARGE_BYTES)
-		return fl_large_resize(area, region, array, bytes);
-	memcpy(&word, *array, sizeof(word));
-	p = fl_large_or(area, region, bytes, word,
-			strategy->object_new(region, bytes, FL_GRAIN_BYTES, word));
-	if (bytes > FL_LARGE_BYTES ? region->large_error : region->error)
-		return -ENOMEM;
-	memcpy(p, *array, old_bytes < bytes ? old_bytes : bytes);
-	*array = p;
 	return 0;
 }
 

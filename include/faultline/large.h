@@ -48,8 +48,10 @@
 #ifndef FL_LARGE_H
 #define FL_LARGE_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "faultline/cursor.h"
 #include "faultline/strategy.h"
@@ -126,17 +128,6 @@ int fl_large_resize(struct fl_larges *area, struct fl_region *region,
 		    void **array, size_t bytes);
 
 /*
- * fl_array_resize: The same for an object of any size: one that is or becomes small is
- * copied into another object, aligned to 8.
- * @strategy, @region: its; the cursor is valid (memory residence).
- * @old_bytes: as was asked for.
- * Returns as above; -ENOMEM, too, where the region's error says so.
- */
-int fl_array_resize(struct fl_larges *area, const struct fl_strategy *strategy,
-		    struct fl_region *region, void **array, size_t old_bytes,
-		    size_t bytes);
-
-/*
  * fl_large_error: 0, or -ENOMEM: since its last reset @region asked for an array that
  * there was no memory for.  The region's own error is about other objects.
  */
@@ -153,6 +144,33 @@ static inline int fl_large_error(const struct fl_region *region)
 #define fl_large_or(area, region, bytes, first_word, small)		\
 	(fl_unlikely((bytes) > FL_LARGE_BYTES) ?			\
 	 fl_large_new(area, region, bytes, first_word) : (small))
+
+/*
+ * fl_array_resize: As fl_large_resize for an object of any size: one that is or becomes
+ * small is copied into another object, aligned to 8.
+ * @strategy, @region: its; the cursor is valid (memory residence).
+ * @old_bytes: as was asked for.
+ * Returns as fl_large_resize; -ENOMEM, too, where the region's error says so.
+ */
+static inline int fl_array_resize(struct fl_larges *area,
+				  const struct fl_strategy *strategy,
+				  struct fl_region *region, void **array,
+				  size_t old_bytes, size_t bytes)
+{
+	uint64_t word;
+	void *p;
+
+	if (old_bytes > FL_LARGE_BYTES && bytes > FL_LARGE_BYTES)
+		return fl_large_resize(area, region, array, bytes);
+	memcpy(&word, *array, sizeof(word));
+	p = fl_large_or(area, region, bytes, word,
+			strategy->object_new(region, bytes, FL_GRAIN_BYTES, word));
+	if (bytes > FL_LARGE_BYTES ? region->large_error : region->error)
+		return -ENOMEM;
+	memcpy(p, *array, old_bytes < bytes ? old_bytes : bytes);
+	*array = p;
+	return 0;
+}
 
 /*
  * fl_larges_bury: Every array of @region dies.  What the table's reset and destroy
