@@ -200,6 +200,7 @@ test_helpers = \
 	%D%/account/broken_short.c \
 	%D%/account/broken_takes_live.c \
 	%D%/account/broken_writes_after.c \
+	%D%/account/carries_area.c \
 	%D%/analysis/campaign.awk \
 	%D%/cli/witness.c \
 	%D%/codegen/bad.h \
