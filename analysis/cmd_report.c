@@ -179,6 +179,7 @@ static int make_plots(const struct arguments *a, const char *output,
 		      const struct fl_summary *summary, struct drawing *d)
 {
 	struct fl_complaint why = { "" };
+	struct fl_query_plots queries;
 	char *folder = NULL;
 	int err;
 
@@ -193,14 +194,20 @@ static int make_plots(const struct arguments *a, const char *output,
 		complain(&why, err);
 		return fl_plots_none(summary, why.text, &d->plots);
 	}
+	err = fl_query_plots_load(a->dirs[0], fl_results_string(summary->results,
+				  "campaign", ""), &queries, &why);
+	if (err) {
+		complain(&why, err);
+		return err;
+	}
 	folder = plots_folder(output);
-	if (!folder)
-		return -ENOMEM;
-	err = fl_plots_make(summary, d->scripts, &d->palette, folder,
+	err = !folder ? -ENOMEM : fl_plots_make(summary, d->scripts, &d->palette, folder,
 			    &(struct fl_plot_options){
 				.id = "", .png = a->png, .pdf = a->pdf,
+				.queries = &queries,
 			    }, &d->plots, &why);
 	free(folder);
+	fl_query_plots_free(&queries);
 	if (err || !d->plots.drawn)
 		complain(&why, err);
 	return err;

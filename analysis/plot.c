@@ -175,6 +175,14 @@ static int write_levels(FILE *to, const void *what, size_t nr,
 	return fl_plot_levels(to, what, nr, palette);
 }
 
+static int write_query(FILE *to, const void *what, size_t nr,
+		       const struct fl_palette *palette)
+{
+	(void)nr;
+	(void)palette;
+	return fl_query_plot_write(to, what);
+}
+
 /* By kind: the script, which is also how files begin, and what it reads. */
 static const struct {
 	const char *name;
@@ -186,6 +194,8 @@ static const struct {
 	[FL_PLOT_RESIDENT] = { "resident", write_resident },
 	[FL_PLOT_PERCENTILES] = { "percentiles", write_percentiles },
 	[FL_PLOT_LEVELS] = { "levels", write_levels },
+	[FL_PLOT_ROWS] = { "rows", write_query },
+	[FL_PLOT_LINES] = { "lines", write_query },
 };
 
 /* Where the files go and how they are made. */
@@ -494,6 +504,31 @@ static int make_benches(const struct fl_summary *summary,
 	return err;
 }
 
+static int make_queries(const struct fl_query_plots *queries,
+			struct fl_plots *plots, struct drawing *d,
+			struct fl_complaint *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < queries->nr && !err; i++) {
+		const struct fl_query_plot *query = &queries->list[i];
+		const enum fl_plot_kind kind = query->lines ? FL_PLOT_LINES :
+							      FL_PLOT_ROWS;
+		struct fl_plot *plot;
+
+		if (!query->nr_rows) {
+			err = add_missing(plots, kind, query->title,
+					  "no sample of this campaign says anything about it");
+			continue;
+		}
+		plot = add_plot(plots, kind, strdup(query->title));
+		if (!plot || !(plot->caption = strdup(query->caption)))
+			return -ENOMEM;
+		err = make_plot(plots, plot, query->name, query, 1, d, why);
+	}
+	return err;
+}
+
 static int make_all(const struct fl_summary *summary, struct drawing *d,
 		    struct fl_plots *out, struct fl_complaint *why)
 {
@@ -509,6 +544,8 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 		err = make_residents(summary, &plots, d, why);
 	if (!err)
 		err = make_benches(summary, &plots, d, why);
+	if (!err && d->options && d->options->queries)
+		err = make_queries(d->options->queries, &plots, d, why);
 	if (err) {
 		fl_plots_free(&plots);
 		if (err == -ENOMEM)
@@ -555,6 +592,7 @@ void fl_plots_free(struct fl_plots *plots)
 		free(plots->plots[i].wide);
 		free(plots->plots[i].narrow);
 		free(plots->plots[i].missing);
+		free(plots->plots[i].caption);
 	}
 	free(plots->plots);
 	*plots = (struct fl_plots){ 0 };

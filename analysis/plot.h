@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "analysis/palette.h"
+#include "analysis/plot_query.h"
 #include "analysis/summary.h"
 #include "harness/complain.h"
 
@@ -23,6 +24,8 @@ enum fl_plot_kind {
 	FL_PLOT_RESIDENT,
 	FL_PLOT_PERCENTILES,
 	FL_PLOT_LEVELS,
+	FL_PLOT_ROWS,
+	FL_PLOT_LINES,
 };
 
 /* One figure, or what it lacks. */
@@ -32,6 +35,7 @@ struct fl_plot {
 	char *file;		/* stem of its files, or NULL */
 	char *wide, *narrow;	/* inline SVG, or NULL */
 	char *missing;		/* why there is none, or NULL */
+	char *caption;		/* where the plot brings its own, or NULL */
 };
 
 struct fl_plots {
@@ -43,6 +47,7 @@ struct fl_plots {
 struct fl_plot_options {
 	const char *id;		/* what ids in the page begin with, or "" */
 	bool png, pdf;		/* also STEM.png, STEM.pdf */
+	const struct fl_query_plots *queries;	/* more plots, or NULL */
 };
 
 /*

@@ -226,13 +226,19 @@ static void put_caption(const struct fl_page *p, const struct fl_plot *plot)
 		html(p, "Look for lines that fall: what they pay once is shared by more ops "
 		     "to the right. Bars are intervals; both axes are logarithmic.");
 		break;
+	case FL_PLOT_ROWS:
+	case FL_PLOT_LINES:
+		put(p, plot->caption);
+		html(p, "%sBars are intervals.", *plot->caption ? " " : "");
+		break;
 	}
 }
 
 /* A campaign of benches alone lacks nothing that is about allocating. */
 static bool is_wanted(const struct fl_page *p, const struct fl_plot *plot)
 {
-	return plot->wide || fl_report_has_strategies(p->s);
+	return plot->wide || plot->kind == FL_PLOT_ROWS ||
+	       plot->kind == FL_PLOT_LINES || fl_report_has_strategies(p->s);
 }
 
 static bool has_plots(const struct fl_page *p)

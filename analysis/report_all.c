@@ -46,32 +46,6 @@ static int no_memory(struct fl_complaint *why)
 
 /* ---- which experiment ---------------------------------------------------------- */
 
-/* What its plan is called: the value of the first "name = ". */
-static bool plan_is_called(const char *path, const char *name)
-{
-	FILE *from = fopen(path, "re");
-	char line[256], found[128] = "";
-
-	while (from && !*found && fgets(line, sizeof(line), from))
-		sscanf(line, " name = %127s", found);
-	if (from)
-		fclose(from);
-	return !strcmp(found, name);
-}
-
-static const struct fl_experiment *find_known(const struct book *book,
-					      const struct member *m)
-{
-	for (size_t i = 0; i < book->experiments.nr; i++) {
-		const struct fl_experiment *one = &book->experiments.list[i];
-
-		if (m->matrix ? one->matrix : !one->matrix &&
-		    plan_is_called(one->plan, m->experiment))
-			return one;
-	}
-	return NULL;
-}
-
 static json_t *load_in(const char *dir, const char *file)
 {
 	json_t *json = NULL;
@@ -104,7 +78,7 @@ static int look_at(const struct book *book, const char *dir, struct member *m)
 	json_decref(json);
 	if (!m->experiment || !m->title)
 		return -ENOMEM;
-	m->known = find_known(book, m);
+	m->known = fl_experiments_called(&book->experiments, m->experiment);
 	return 0;
 }
 
@@ -381,6 +355,7 @@ static int make_campaign(struct book *book, size_t i, struct fl_complaint *why)
 	struct fl_results results;
 	struct fl_summary summary;
 	struct fl_plots plots = { .plots = NULL };
+	struct fl_query_plots queries = { .list = NULL };
 	char *folder = NULL, *plan = NULL;
 	char id[32];
 	size_t bytes;
@@ -401,11 +376,14 @@ static int make_campaign(struct book *book, size_t i, struct fl_complaint *why)
 	if (!folder || !plan)
 		err = no_memory(why);
 	else if (all->scripts)
+		err = fl_query_plots_load(m->dir, m->experiment, &queries, why);
+	if (!err && all->scripts)
 		err = fl_plots_make(&summary, all->scripts, all->palette, folder,
 				    &(struct fl_plot_options){
 					.id = id, .png = all->png, .pdf = all->pdf,
+					.queries = &queries,
 				    }, &plots, why);
-	else
+	else if (!err)
 		err = fl_plots_none(&summary, all->no_plots, &plots);
 	if (!err)
 		err = fl_when_add(&book->when, &summary);
@@ -423,6 +401,7 @@ static int make_campaign(struct book *book, size_t i, struct fl_complaint *why)
 		err = fclose(to) ? no_memory(why) : 0;
 	}
 	fl_plots_free(&plots);
+	fl_query_plots_free(&queries);
 	fl_summary_free(&summary);
 out_free_results:
 	free(plan);

@@ -67,7 +67,22 @@ static void free_one(struct fl_experiment *one)
 {
 	free(one->name);
 	free(one->plan);
+	free(one->plan_name);
 	free(one->claims);
+	free(one->plots);
+}
+
+/* The value of the plan's first "name = ", to be freed; "" where there is none. */
+static char *name_in(const char *plan)
+{
+	FILE *from = fopen(plan, "re");
+	char line[256], found[128] = "";
+
+	while (from && !*found && fgets(line, sizeof(line), from))
+		sscanf(line, " name = %127s", found);
+	if (from)
+		fclose(from);
+	return strdup(found);
 }
 
 static int add(struct fl_experiments *all, const char *folder, const char *name)
@@ -82,12 +97,14 @@ static int add(struct fl_experiments *all, const char *folder, const char *name)
 	}
 	if (!one.plan)
 		return 0;
+	one.plan_name = one.matrix ? strdup("kernel") : name_in(one.plan);
 	one.claims = file_in(folder, name, "claims.ini");
+	one.plots = file_in(folder, name, "plots.ini");
 	one.name = strdup(name);
 	more = reallocarray(all->list, all->nr + 1, sizeof(*more));
 	if (more)
 		all->list = more;
-	if (!more || !one.name) {
+	if (!more || !one.name || !one.plan_name) {
 		free_one(&one);
 		return -ENOMEM;
 	}
@@ -141,6 +158,16 @@ void fl_experiments_free(struct fl_experiments *experiments)
 		free_one(&experiments->list[i]);
 	free(experiments->list);
 	*experiments = (struct fl_experiments){ .list = NULL };
+}
+
+const struct fl_experiment *
+fl_experiments_called(const struct fl_experiments *experiments,
+		      const char *plan_name)
+{
+	for (size_t i = 0; i < experiments->nr; i++)
+		if (!strcmp(experiments->list[i].plan_name, plan_name))
+			return &experiments->list[i];
+	return NULL;
 }
 
 /* Behind "03-". */

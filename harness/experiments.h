@@ -4,7 +4,7 @@
  *
  * An experiment is a folder below experiments/ with a plan.ini (a campaign) or a
  * matrix.ini (the running kernel is asked: `faultline kernel`), and perhaps a
- * claims.ini.  It is called as its folder, with or without the number in front:
+ * claims.ini and a plots.ini.  It is called as its folder, with or without the number in front:
  * "03-break-even", "break-even".
  *
  * Context: cold, MT-safe.
@@ -20,7 +20,9 @@
 struct fl_experiment {
 	char *name;		/* the folder's */
 	char *plan;		/* path of its plan.ini or matrix.ini */
+	char *plan_name;	/* what the plan calls it; "kernel": a matrix.ini */
 	char *claims;		/* path of its claims.ini, or NULL */
+	char *plots;		/* path of its plots.ini, or NULL */
 	bool matrix;
 };
 
@@ -44,6 +46,11 @@ void fl_experiments_free(struct fl_experiments *experiments);
 const struct fl_experiment *
 fl_experiments_named(const struct fl_experiments *experiments,
 		     const char *name);
+
+/* fl_experiments_called: The one whose plan is called @plan_name, or NULL. */
+const struct fl_experiment *
+fl_experiments_called(const struct fl_experiments *experiments,
+		      const char *plan_name);
 
 /* fl_experiments_unknown: Complain that none is called @name: -ENOENT. */
 int fl_experiments_unknown(const struct fl_experiments *experiments,

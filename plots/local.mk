@@ -4,6 +4,8 @@ nobase_dist_pkgdata_DATA += \
 	%D%/breakeven.gp \
 	%D%/crossing.gp \
 	%D%/levels.gp \
+	%D%/lines.gp \
 	%D%/percentiles.gp \
 	%D%/resident.gp \
+	%D%/rows.gp \
 	%D%/style.gp
