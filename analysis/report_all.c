@@ -385,6 +385,8 @@ static int make_campaign(struct book *book, size_t i, struct fl_complaint *why)
 				    }, &plots, why);
 	else if (!err)
 		err = fl_plots_none(&summary, all->no_plots, &plots);
+	if (!err && all->scripts && !plots.drawn)
+		fl_complaint_print(why, 0);
 	if (!err)
 		err = fl_when_add(&book->when, &summary);
 	to = err ? NULL : open_memstream(&m->section, &bytes);

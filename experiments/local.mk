@@ -7,9 +7,11 @@ nobase_dist_pkgdata_DATA += \
 	%D%/03-break-even/README.md \
 	%D%/03-break-even/claims.ini \
 	%D%/03-break-even/plan.ini \
+	%D%/03-break-even/plots.ini \
 	%D%/04-fault-cost/README.md \
 	%D%/04-fault-cost/claims.ini \
 	%D%/04-fault-cost/plan.ini \
+	%D%/04-fault-cost/plots.ini \
 	%D%/05-redirect-matrix/README.md \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
@@ -23,15 +25,19 @@ nobase_dist_pkgdata_DATA += \
 	%D%/10-slow-path/README.md \
 	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \
+	%D%/10-slow-path/plots.ini \
 	%D%/11-direction/README.md \
 	%D%/11-direction/claims.ini \
 	%D%/11-direction/plan.ini \
+	%D%/11-direction/plots.ini \
 	%D%/12-read/README.md \
 	%D%/12-read/claims.ini \
 	%D%/12-read/plan.ini \
+	%D%/12-read/plots.ini \
 	%D%/13-builders/README.md \
 	%D%/13-builders/claims.ini \
 	%D%/13-builders/plan.ini \
+	%D%/13-builders/plots.ini \
 	%D%/14-json/README.md \
 	%D%/14-json/plan.ini \
 	%D%/README.md \

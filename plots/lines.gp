@@ -49,13 +49,13 @@ set lmargin at screen left / width
 set rmargin at screen 1 - gutter / width
 set bmargin at screen 58.0 / height
 set tmargin at screen 1 - 16.0 / height
-if (log_x) { set logscale x 2 }
-if (log_y) { set logscale y 10 }
+if (log_x == 1) { set logscale x 2 }
+if (log_y == 1) { set logscale y 10 }
 set xrange [xmin : xmax]
 set yrange [ymin : ymax]
 set xtics offset 0, 0.2 format "%g"
 set ytics format "%g"
-if (log_x) {
+if (log_x == 1) {
 	set xtics ()
 	powers = log(xmax / xmin) / log(2)
 	step = ceil(powers / (narrow ? 4.0 : 11.0))
@@ -65,7 +65,7 @@ if (log_x) {
 		}
 	}
 }
-if (log_y && ymax / ymin < 300) {
+if (log_y == 1 && ymax / ymin < 300) {
 	set ytics ()
 	do for [e = -6:12] {
 		do for [m in "1 2 5"] {
@@ -75,7 +75,7 @@ if (log_y && ymax / ymin < 300) {
 }
 set xlabel x_label textcolor rgb colour("muted") offset 0, 0.5
 set ylabel y_label textcolor rgb colour("muted") offset 0.2, 0
-if (one) {
+if (one == 1) {
 	set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead \
 		linecolor rgb colour("muted") linewidth 1
 }

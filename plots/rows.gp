@@ -39,12 +39,12 @@ set lmargin at screen left / width
 set rmargin at screen 1 - right / width
 set bmargin at screen bottom / height
 set tmargin at screen 1 - top / height
-if (logarithmic) { set logscale x 10 }
+if (logarithmic == 1) { set logscale x 10 }
 set xrange [xmin : xmax]
 set yrange [nr_rows + 0.6 : 0.4]
 set xtics offset 0, 0.2 format "%g"
 # A decade or two have too few powers of ten to read a value by.
-if (logarithmic && xmax / xmin < (narrow ? 30 : 300)) {
+if (logarithmic == 1 && xmax / xmin < (narrow ? 30 : 300)) {
 	set xtics ()
 	do for [e = -6:12] {
 		do for [m in "1 2 5"] {
@@ -60,7 +60,7 @@ do for [i = 1:nr_rows] {
 	set label 100 + i row_label[i] at screen (left - 8) / width, first i right \
 		textcolor rgb colour(row_colour[i])
 }
-if (one) {
+if (one == 1) {
 	set arrow 1 from first 1, graph 0 to first 1, graph 1 nohead \
 		linecolor rgb colour("muted") linewidth 1
 }
