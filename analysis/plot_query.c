@@ -255,19 +255,18 @@ static void widen(struct range *range, double value)
 	range->hi = fmax(range->hi, value);
 }
 
-/* A little room at both ends; what is counted begins at 0 if it is near. */
-static void finish(struct range *range, bool logarithmic)
+/* A little room at both ends; what is no ratio and not negative begins at 0. */
+static void finish(struct range *range, bool logarithmic, bool ratio)
 {
 	const double by = (range->hi - range->lo) / 20;
 
 	if (logarithmic) {
 		range->lo /= 1.15;
 		range->hi *= 1.15;
-	} else {
-		range->lo = range->lo >= 0 && range->lo < range->hi / 2 ? 0 :
-			    range->lo - by;
-		range->hi += by;
+		return;
 	}
+	range->lo = range->lo >= 0 && !ratio ? 0 : range->lo - by;
+	range->hi += by;
 	if (!(range->hi > range->lo))
 		range->hi = range->lo + 1;
 }
@@ -298,7 +297,7 @@ static int write_rows(FILE *to, const struct fl_query_plot *plot)
 	}
 	if (plot->one)
 		widen(&x, 1);
-	finish(&x, plot->log_x);
+	finish(&x, plot->log_x, plot->one);
 	put_frame(to, plot, &x, &x);
 	fputs("# rows\n", to);
 	for (size_t r = 0; r < plot->nr_rows; r++) {
@@ -355,8 +354,8 @@ static int write_lines(FILE *to, const struct fl_query_plot *plot)
 	}
 	if (plot->one)
 		widen(&y, 1);
-	finish(&x, plot->log_x);
-	finish(&y, plot->log_y);
+	finish(&x, plot->log_x, true);
+	finish(&y, plot->log_y, plot->one);
 	for (size_t r = 0; r < plot->nr_rows; r++) {
 		const double v = plot->rows[r].value;
 

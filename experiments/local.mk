@@ -22,6 +22,7 @@ nobase_dist_pkgdata_DATA += \
 	%D%/08-large-arrays/README.md \
 	%D%/08-large-arrays/claims.ini \
 	%D%/08-large-arrays/plan.ini \
+	%D%/08-large-arrays/plots.ini \
 	%D%/10-slow-path/README.md \
 	%D%/10-slow-path/claims.ini \
 	%D%/10-slow-path/plan.ini \

@@ -39,7 +39,7 @@ do for [i = 1:nr_series] {
 	longest = strlen(label[i]) > longest ? strlen(label[i]) : longest
 }
 left = 84.0
-gutter = 18.0 + 0.56 * font_px * longest
+gutter = 20.0 + 0.6 * font_px * longest
 width = narrow ? 390.0 : 760.0
 height = narrow ? 330.0 : 420.0
 eval open_terminal

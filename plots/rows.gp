@@ -25,7 +25,7 @@ longest = 0
 do for [i = 1:nr_rows] {
 	longest = strlen(row_label[i]) > longest ? strlen(row_label[i]) : longest
 }
-left = 18.0 + 0.56 * font_px * longest
+left = 20.0 + 0.6 * font_px * longest
 right = 24.0
 top = 12.0
 bottom = 58.0

@@ -150,6 +150,7 @@ script_tests = \
 	%D%/analysis/benches.test \
 	%D%/analysis/compare.test \
 	%D%/analysis/plots.test \
+	%D%/analysis/query-plots.test \
 	%D%/analysis/query.test \
 	%D%/analysis/reference.test \
 	%D%/analysis/report-all.test \
