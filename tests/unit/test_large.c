@@ -288,18 +288,31 @@ static void exhausted(void **state)
 	place_close(&p);
 }
 
-/* Thousands, of two regions in turn: every other one goes first. */
+/*
+ * Thousands, of two regions in turn: every other one goes first, others come, and all
+ * that live are found when they grow.
+ */
 static void many(void **state)
 {
 	enum { NR = 5000 };
+	static void *arrays[NR];
 	struct place p;
 
 	(void)state;
 	place_open(&p, "bump_down", (struct fl_larges_config){ .keep_bytes = 0 });
-	for (size_t i = 0; i < NR; i++)
-		object(&p, i % 2 ? p.region : p.other, 68 * KIB, i);
-	assert_int_equal(counts(&p)->nr_live, NR);
-	p.s->region_reset(p.other);
+	for (unsigned life = 0; life < 2; life++) {
+		for (size_t i = 0; i < NR; i++)
+			if (i % 2 == 0 || !life)
+				arrays[i] = object(&p, i % 2 ? p.region : p.other,
+						   68 * KIB, i);
+		assert_int_equal(counts(&p)->nr_live, NR);
+		for (size_t i = life; i < NR; i += 2 - life) {
+			assert_int_equal(fl_large_resize(p.area, i % 2 ? p.region :
+				p.other, &arrays[i], (72 + 4 * life) * KIB), 0);
+			assert_int_equal(word_of(arrays[i], 0), i);
+		}
+		p.s->region_reset(p.other);
+	}
 	p.s->region_reset(p.region);
 	assert_int_equal(counts(&p)->nr_live, 0);
 	assert_int_equal(counts(&p)->nr_failures, 0);
