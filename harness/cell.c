@@ -28,6 +28,9 @@
 /* Allocations the latency batch may take to see its events. */
 #define LATENCY_ALLOCS_MAX	((uint64_t)1 << 24)
 
+/* Turns of the empty loop, some hundred us: ten thousand steps of the clock. */
+#define FLOOR_OBJECTS		((uint64_t)1 << 20)
+
 #define RANGES_MAX		64u
 
 struct run {
@@ -343,7 +346,7 @@ static void measure_floor(struct run *r)
 {
 	const struct fl_kernel *k = fl_kernel_find(r->s, "empty", 0,
 						   r->cell->residence, FL_TIMED);
-	struct fl_batch batch = { .nr_lifetimes = 1, .nr_objects = 1 << 22 };
+	struct fl_batch batch = { .nr_lifetimes = 1, .nr_objects = FLOOR_OBJECTS };
 	double best = INFINITY;
 
 	for (int i = 0; k && i < 3; i++) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,20 +158,44 @@ static uint64_t run_program(struct fl_model *m, const struct fl_workload *w)
 	return events;
 }
 
+/* The size of object @i; the kernels' index begins at 1 (kernels/fill.h). */
+static inline uint64_t bytes_of(const struct fl_workload *w, bool wide,
+				uint64_t i)
+{
+	if (w->spec.object_bytes)
+		return w->spec.object_bytes;
+	return wide ? w->sizes32[i & (w->nr_sizes - 1)] :
+		      w->sizes16[i & (w->nr_sizes - 1)];
+}
+
+/*
+ * Sizes repeat in rounds.  As many whole rounds as there is room for imply no
+ * event, wherever they begin, so only the one behind them is gone through.
+ */
 static uint64_t run_lifetime(struct fl_model *m, const struct fl_workload *w)
 {
+	const uint64_t period = w->spec.object_bytes ? 1 : w->nr_sizes;
+	const bool wide = !strcmp(w->spec.kernel, "straddle");
 	struct room *r = &m->slots[0];
-	uint64_t events = 0;
+	uint64_t events = 0, round_bytes = 0;
 
-	/* The kernels' index into the table starts at 1 (kernels/fill.h). */
-	for (uint64_t i = 1; i <= w->nr_objects; i++) {
-		uint64_t bytes = w->spec.object_bytes;
+	for (uint64_t i = 0; i < period; i++)
+		round_bytes += fl_object_bytes(bytes_of(w, wide, i));
+	for (uint64_t i = 1; i <= w->nr_objects;) {
+		const uint64_t room = !m->extends ? r->room :
+				      r->used < r->room ? r->room - r->used : 0;
+		const uint64_t left = (w->nr_objects - i + 1) / period;
+		uint64_t rounds = room / round_bytes, event = 0;
 
-		if (!bytes && !strcmp(w->spec.kernel, "straddle"))
-			bytes = w->sizes32[i & (w->nr_sizes - 1)];
-		else if (!bytes)
-			bytes = w->sizes16[i & (w->nr_sizes - 1)];
-		events += allocate(m, r, bytes);
+		rounds = rounds < left ? rounds : left;
+		if (m->extends)
+			r->used += rounds * round_bytes;
+		else
+			r->room -= rounds * round_bytes;
+		i += rounds * period;
+		for (; i <= w->nr_objects && !event; i++)
+			event = allocate(m, r, bytes_of(w, wide, i));
+		events += event;
 	}
 	reset(m, 0);
 	return events;

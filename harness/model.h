@@ -35,8 +35,9 @@ void fl_model_trim(struct fl_model *model);
 
 /*
  * fl_model_run: Events that a batch of @nr_lifetimes implies.  Single-region
- * workloads use slot 0, which must exist.  Cost: about 3 ns an allocation for
- * as many lifetimes as differ from each other.
+ * workloads use slot 0, which must exist.  Cost: about 3 ns an allocation of a
+ * program, for as many passes as differ from each other; else a round of the table
+ * of sizes for each event.
  */
 uint64_t fl_model_run(struct fl_model *model, const struct fl_workload *workload,
 		      uint64_t nr_lifetimes);
