@@ -234,7 +234,7 @@ int fl_bench_run(const struct fl_bench_spec *spec, struct fl_sample *sample,
 	};
 	fl_hist_reset(&meter->piece);
 	fl_hist_reset(&meter->dropped);
-	err = fl_sample_begin(sample, spec->cpu, spec->probe_ns, why);
+	err = fl_sample_begin(sample, spec->cpu, spec->clock, spec->probe_ns, why);
 	if (err) {
 		free(meter);
 		return err;

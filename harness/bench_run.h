@@ -23,6 +23,7 @@ struct fl_bench_spec {
 	uint64_t nr_ops, nr_single, seed;
 	int cpu;			/* to run on */
 	bool planted;
+	const struct fl_clock *clock;	/* calibrated already, or NULL */
 	double probe_ns;		/* as fl_quiet_init's known_ns */
 };
 

@@ -314,6 +314,20 @@ static int open_new_dir(struct fl_campaign *c)
 	       fl_complain(c->why, err, "%s: %s", path, strerror(EEXIST));
 }
 
+/* Once for all samples, where they will run. */
+static int calibrate(struct fl_campaign *c)
+{
+	cpu_set_t theirs;
+	int err;
+
+	CPU_ZERO(&theirs);
+	CPU_SET(c->cpu, &theirs);
+	sched_setaffinity(0, sizeof(theirs), &theirs);
+	err = fl_clock_init(&c->clock);
+	sched_setaffinity(0, sizeof(c->cpus), &c->cpus);
+	return err ? fl_complain(c->why, err, "clock: %s", strerror(-err)) : 0;
+}
+
 /* From the directory: what was begun, or begin it; and what is done. */
 static int open_records(struct fl_campaign *c)
 {
@@ -334,6 +348,8 @@ static int open_records(struct fl_campaign *c)
 		err = choose_cpu(c);
 	if (!err)
 		err = make_room(c);
+	if (!err)
+		err = calibrate(c);
 	if (!err)
 		err = fl_campaign_take_fingerprint(c, &fingerprint);
 	if (!err)

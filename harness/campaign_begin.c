@@ -245,6 +245,7 @@ int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 		"fingerprint", fingerprint);
 	if (!json)
 		return fl_complain(c->why, -ENOMEM, "%s", strerror(ENOMEM));
+	json_object_set_new(json, "clock", fl_clock_json(&c->clock));
 	if (plan->tolerance_pct)
 		json_object_set_new(json, "delta",
 				    json_real(plan->tolerance_pct / 100.0));

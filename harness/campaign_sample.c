@@ -105,6 +105,7 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 {
 	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
 	const struct fl_plan_arm *arm = &c->plan->arms[p.arm];
+	char clock[FL_CLOCK_TEXT_BYTES];
 
 	*w = (struct words){ .nr = 0 };
 	add_word(w, "faultline");
@@ -127,6 +128,11 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 	add_word(w, "%d", c->cpu);
 	if (arm->role == FL_ROLE_PLANTED)
 		add_word(w, "--planted");
+	if (!for_people) {
+		fl_clock_write(&c->clock, clock);
+		add_word(w, "--clock");
+		add_word(w, "%s", clock);
+	}
 	if (!for_people && c->probe_ns > 0) {
 		add_word(w, "--probe-ns");
 		add_word(w, "%.3f", c->probe_ns);

@@ -24,6 +24,7 @@
 #include "harness/campaign.h"
 #include "harness/campaign_child.h"
 #include "harness/campaign_dir.h"
+#include "harness/clock.h"
 #include "harness/progress.h"
 
 #define FL_CAMPAIGN_SCHEMA		1
@@ -78,6 +79,7 @@ struct fl_campaign {
 	uint32_t nr_problems;
 	uint64_t nr_of[FL_SAMPLE_NR_STATUSES];
 	uint64_t nr_flagged, nr_repeated;
+	struct fl_clock clock;		/* calibrated once, for all samples */
 	double probe_ns;		/* least of all samples; 0: none yet */
 	double wall_s, estimate_s;	/* of good samples, together */
 	struct fl_campaign_dir dir;

@@ -33,6 +33,7 @@ struct fl_cell {
 	bool account;			/* page census instead of timing */
 	uint64_t latency_events;	/* slow paths to time one by one */
 	int cpu;			/* to run on */
+	const struct fl_clock *clock;	/* calibrated already, or NULL */
 	double probe_ns;		/* as fl_quiet_init's known_ns */
 };
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "harness/clock.h"
 
@@ -193,6 +196,62 @@ int fl_clock_init(struct fl_clock *clock)
 	return 0;
 }
 
+/* Hexadecimal: what is read is what was written. */
+void fl_clock_write(const struct fl_clock *clock, char text[FL_CLOCK_TEXT_BYTES])
+{
+	snprintf(text, FL_CLOCK_TEXT_BYTES,
+		 "%s:%a:%a:%" PRIu64 ":%a:%a:%" PRIu64 ":%" PRIu64 ":%a",
+		 fl_clock_source_name(clock->source), clock->ns_per_tick,
+		 clock->uncertainty_ppm, clock->step_ticks, clock->usual_ns,
+		 clock->pair_p50_ns, clock->start.ticks, clock->start.raw_ns,
+		 clock->start.width_ns);
+}
+
+int fl_clock_read(const char *text, struct fl_clock *clock)
+{
+	struct fl_clock c = { .source = FL_TICKS_MONOTONIC_RAW };
+	char source[16];
+	int end = 0;
+
+	if (sscanf(text, "%15[a-z_]:%la:%la:%" SCNu64 ":%la:%la:%" SCNu64 ":%" SCNu64
+		   ":%la%n", source, &c.ns_per_tick, &c.uncertainty_ppm,
+		   &c.step_ticks, &c.usual_ns, &c.pair_p50_ns, &c.start.ticks,
+		   &c.start.raw_ns, &c.start.width_ns, &end) != 9 || text[end])
+		return -EINVAL;
+	if (!strcmp(source, fl_clock_source_name(FL_TICKS_TSC)))
+		c.source = FL_TICKS_TSC;
+	else if (strcmp(source, fl_clock_source_name(c.source)))
+		return -EINVAL;
+	if (!isfinite(c.ns_per_tick) || c.ns_per_tick <= 0 || !c.step_ticks ||
+	    !isfinite(c.usual_ns) || !isfinite(c.pair_p50_ns) ||
+	    !isfinite(c.uncertainty_ppm) || !isfinite(c.start.width_ns))
+		return -EINVAL;
+	c.step_ns = fl_clock_ns(&c, c.step_ticks);
+	*clock = c;
+	return 0;
+}
+
+int fl_clock_adopt(const struct fl_clock *known, struct fl_clock *clock)
+{
+	struct fl_clock_anchor now;
+	double raw_ns, ns;
+	int err = take_anchor(&now);
+
+	if (err)
+		return err;
+	if (known->source != fl_ticks_source() ||
+	    now.ticks <= known->start.ticks || now.raw_ns <= known->start.raw_ns)
+		return -ESTALE;
+	raw_ns = (double)(now.raw_ns - known->start.raw_ns);
+	ns = fl_clock_ns(known, now.ticks - known->start.ticks);
+	if (fabs(ns - raw_ns) > raw_ns * FL_CLOCK_HOLDS_PPM * 1e-6 +
+				now.width_ns + known->start.width_ns)
+		return -ESTALE;
+	*clock = *known;
+	clock->handed_on = true;
+	return 0;
+}
+
 int fl_clock_drift(const struct fl_clock *clock, struct fl_clock_drift *drift)
 {
 	double end_rate, whole_rate, ignored;
@@ -224,12 +283,13 @@ const char *fl_clock_source_name(enum fl_ticks_source source)
 
 json_t *fl_clock_json(const struct fl_clock *clock)
 {
-	return json_pack("{s:s, s:f, s:f, s:I, s:f, s:f, s:f}",
+	return json_pack("{s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:b}",
 			 "source", fl_clock_source_name(clock->source),
 			 "ns_per_tick", clock->ns_per_tick,
 			 "uncertainty_ppm", clock->uncertainty_ppm,
 			 "step_ticks", (json_int_t)clock->step_ticks,
 			 "step_ns", clock->step_ns,
 			 "usual_ns", clock->usual_ns,
-			 "pair_p50_ns", clock->pair_p50_ns);
+			 "pair_p50_ns", clock->pair_p50_ns,
+			 "handed_on", clock->handed_on);
 }

@@ -39,6 +39,7 @@ struct fl_clock {
 	double usual_ns;	/* most common non-zero difference of a pair */
 	double pair_p50_ns;	/* median cost of a pair, zero differences too */
 	struct fl_clock_anchor start;
+	bool handed_on;		/* by fl_clock_adopt, not calibrated here */
 };
 
 /* How the clock at the end of a run compares with the start. */
@@ -76,6 +77,27 @@ static inline double fl_clock_ns(const struct fl_clock *clock, uint64_t ticks)
 int fl_clock_init(struct fl_clock *clock);
 
 /*
+ * What one process measured another one need not: fl_clock_write makes @clock a word
+ * for its command line, and fl_clock_read the clock of that word, number by number
+ * the same.  fl_clock_read returns 0, or -EINVAL for any other word.
+ */
+#define FL_CLOCK_TEXT_BYTES	256
+#define FL_CLOCK_REMEDY							\
+	"--clock=%s: it is a calibration that a campaign hands on: leave it out"
+void fl_clock_write(const struct fl_clock *clock, char text[FL_CLOCK_TEXT_BYTES]);
+int fl_clock_read(const char *text, struct fl_clock *clock);
+
+/*
+ * fl_clock_adopt: Use @known, if it still holds: from its start to now ticks and
+ * raw time must agree to FL_CLOCK_HOLDS_PPM and the width of the anchors, which
+ * they do not on another machine, after a reboot, or when the counter has jumped.
+ * Returns 0 and fills *@clock, -ESTALE if it does not hold, or -EIO as
+ * fl_clock_init.  Cost: 5 us.
+ */
+#define FL_CLOCK_HOLDS_PPM	100
+int fl_clock_adopt(const struct fl_clock *known, struct fl_clock *clock);
+
+/*
  * fl_clock_find_step: The largest number of ticks that divides at least 99 % of
  * the @nr @deltas (all above 0), which are sorted in place; 1 when @nr is 0.
  * From 8 ticks on, give or take one: some CPUs add a tick where two readings
@@ -104,7 +126,7 @@ const char *fl_clock_source_name(enum fl_ticks_source source);
 
 /*
  * fl_clock_json: The clock for the record: source, ns_per_tick,
- * uncertainty_ppm, step_ticks, step_ns, usual_ns, pair_p50_ns.
+ * uncertainty_ppm, step_ticks, step_ns, usual_ns, pair_p50_ns, handed_on.
  * Returns a new reference, or NULL without memory.
  */
 json_t *fl_clock_json(const struct fl_clock *clock);

@@ -15,7 +15,7 @@
 
 enum {
 	KEY_MODULE = 256, KEY_OPS, KEY_SINGLE, KEY_SEED, KEY_PLANTED, KEY_CPU,
-	KEY_PROBE, KEY_JSON,
+	KEY_PROBE, KEY_CLOCK, KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -27,6 +27,7 @@ static const struct argp_option options[] = {
 	{ "module", KEY_MODULE, "FILE", 0, "load the bench from this file", 2 },
 	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 2 },
 	{ "probe-ns", KEY_PROBE, "NS", 0, "what the probe for a neighbour on our core takes while there is none (the least seen)", 2 },
+	{ "clock", KEY_CLOCK, "WORD", 0, "the calibration of the clock that a campaign hands on (calibrate it)", 2 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON line, as results/SCHEMA.md says; without a name, the list", 2 },
 	{ 0 },
 };
@@ -34,6 +35,7 @@ static const struct argp_option options[] = {
 struct arguments {
 	struct fl_bench_spec spec;
 	const char *name, *module_path, *settings;
+	struct fl_clock clock;
 	bool json;
 };
 
@@ -79,6 +81,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->spec.probe_ns = fl_parse_probe_ns(arg);
 		if (!(a->spec.probe_ns > 0))
 			argp_error(state, FL_PROBE_NS_REMEDY, arg);
+		break;
+	case KEY_CLOCK:
+		if (fl_clock_read(arg, &a->clock))
+			argp_error(state, FL_CLOCK_REMEDY, arg);
+		a->spec.clock = &a->clock;
 		break;
 	case KEY_JSON:
 		a->json = true;

@@ -13,7 +13,7 @@
 enum {
 	KEY_MODULE = 256, KEY_KERNEL, KEY_SIZE, KEY_RESIDENCE, KEY_BLOCK,
 	KEY_LIFETIME, KEY_OPS, KEY_SEED, KEY_TRACE, KEY_PLANTED, KEY_FRESH,
-	KEY_ACCOUNT, KEY_LATENCY, KEY_CPU, KEY_PROBE, KEY_JSON,
+	KEY_ACCOUNT, KEY_LATENCY, KEY_CPU, KEY_PROBE, KEY_CLOCK, KEY_JSON,
 };
 
 static const struct argp_option options[] = {
@@ -33,6 +33,7 @@ static const struct argp_option options[] = {
 	{ "planted", KEY_PLANTED, NULL, 0, "add a known slowdown to every allocation (fill, 16 bytes)", 3 },
 	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 4 },
 	{ "probe-ns", KEY_PROBE, "NS", 0, "what the probe for a neighbour on our core takes while there is none (the least seen)", 4 },
+	{ "clock", KEY_CLOCK, "WORD", 0, "the calibration of the clock that a campaign hands on (calibrate it)", 4 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON line, as results/SCHEMA.md says", 4 },
 	{ 0 },
 };
@@ -40,6 +41,7 @@ static const struct argp_option options[] = {
 struct arguments {
 	struct fl_cell cell;
 	const char *strategy, *module_path, *settings, *lifetime;
+	struct fl_clock clock;
 	bool json;
 };
 
@@ -126,6 +128,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->cell.probe_ns = fl_parse_probe_ns(arg);
 		if (!(a->cell.probe_ns > 0))
 			argp_error(state, FL_PROBE_NS_REMEDY, arg);
+		break;
+	case KEY_CLOCK:
+		if (fl_clock_read(arg, &a->clock))
+			argp_error(state, FL_CLOCK_REMEDY, arg);
+		a->cell.clock = &a->clock;
 		break;
 	case KEY_JSON:
 		a->json = true;

@@ -241,7 +241,7 @@ static double estimate_s(const struct fl_plan_cell *cell,
 {
 	const double op_s = 0.1 / (double)bench->ops_default;
 
-	return 0.045 + 1.25 * op_s * (double)cell->nr_ops +
+	return 0.02 + 1.25 * op_s * (double)cell->nr_ops +
 	       (op_s + 40e-9) * (double)cell->latency_events;
 }
 

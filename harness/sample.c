@@ -32,7 +32,8 @@ int fl_sample_exit(const struct fl_sample *sample)
 						  FL_EXIT_FAILED;
 }
 
-int fl_sample_begin(struct fl_sample *sample, int cpu, double probe_ns,
+int fl_sample_begin(struct fl_sample *sample, int cpu,
+		    const struct fl_clock *known, double probe_ns,
 		    struct fl_complaint *why)
 {
 	int err;
@@ -47,7 +48,9 @@ int fl_sample_begin(struct fl_sample *sample, int cpu, double probe_ns,
 		return fl_complain(why, err,
 			"--cpu %d: %s: choose one this process may use",
 			cpu, strerror(-err));
-	err = fl_clock_init(&sample->clock);
+	err = known ? fl_clock_adopt(known, &sample->clock) : -ESTALE;
+	if (err == -ESTALE)
+		err = fl_clock_init(&sample->clock);
 	if (err)
 		return fl_complain(why, err, "clock: %s", strerror(-err));
 	fl_quiet_init(&sample->quiet, &sample->clock, probe_ns, PATIENCE_NS);

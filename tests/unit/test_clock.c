@@ -129,6 +129,50 @@ static void test_against_raw_time(void **state)
 	assert_true(ns >= 0.999 * (double)(inner[1] - inner[0]));
 }
 
+/* A calibration goes to another process and back without loss. */
+static void test_hand_on(void **state)
+{
+	static const char *const bad[] = {
+		"", "tsc", "tsc:1:2:3:4:5:6:7", "tsc:1:2:3:4:5:6:7:8:9",
+		"hpet:1:2:3:4:5:6:7:8", "tsc:0:2:3:4:5:6:7:8",
+		"tsc:-1:2:3:4:5:6:7:8", "tsc:nan:2:3:4:5:6:7:8",
+		"tsc:1:2:0:4:5:6:7:8", "tsc:1:2:3:4:5:6:7:8 ",
+	};
+	struct fl_clock clock, read, adopted, other;
+	char text[FL_CLOCK_TEXT_BYTES];
+
+	(void)state;
+	assert_int_equal(fl_clock_init(&clock), 0);
+	assert_false(clock.handed_on);
+	fl_clock_write(&clock, text);
+	assert_int_equal(fl_clock_read(text, &read), 0);
+	assert_true(read.ns_per_tick == clock.ns_per_tick);
+	assert_true(read.step_ns == clock.step_ns);
+	assert_true(read.pair_p50_ns == clock.pair_p50_ns);
+	assert_int_equal(read.start.ticks, clock.start.ticks);
+	assert_int_equal(read.start.raw_ns, clock.start.raw_ns);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(fl_clock_read(bad[i], &other), -EINVAL);
+
+	assert_int_equal(fl_clock_adopt(&read, &adopted), 0);
+	assert_true(adopted.handed_on);
+	assert_true(adopted.ns_per_tick == clock.ns_per_tick);
+
+	/* Another machine's rate; a reboot; a counter that jumped by 1 s. */
+	other = read;
+	other.ns_per_tick *= 1.001;
+	/* Of the whole time since boot, so that widths do not matter. */
+	other.start.ticks = 0;
+	other.start.raw_ns -= (uint64_t)fl_clock_ns(&read, read.start.ticks);
+	assert_int_equal(fl_clock_adopt(&other, &adopted), -ESTALE);
+	other = read;
+	other.start.ticks += UINT64_MAX / 4;
+	assert_int_equal(fl_clock_adopt(&other, &adopted), -ESTALE);
+	other = read;
+	other.start.raw_ns -= 1000000000;
+	assert_int_equal(fl_clock_adopt(&other, &adopted), -ESTALE);
+}
+
 static void test_never_backwards(void **state)
 {
 	uint64_t last = fl_ticks();
@@ -185,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_resolves),
 		cmocka_unit_test(test_init),
 		cmocka_unit_test(test_against_raw_time),
+		cmocka_unit_test(test_hand_on),
 		cmocka_unit_test(test_never_backwards),
 		cmocka_unit_test(test_drift),
 	};
