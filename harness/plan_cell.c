@@ -92,7 +92,7 @@ static double estimate_s(const struct fl_plan_cell *cell,
 		[FL_ANSWER_ELASTIC] = 5000,
 	};
 	const double fixed_s = 0.02, compile_ns = 150, page_ns = 1500;
-	const double timing_ns = 3, heaps = 5, most_timed = 1 << 22;
+	const double timing_ns = 3, heaps = 5, most_timed = 1 << 24;
 	double object_bytes, bytes, timed, ns;
 	size_t k = 0;
 
