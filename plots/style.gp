@@ -35,6 +35,7 @@ no_check	#7b8188	#9ba2a9	1
 bump_down	#0068b5	#58aef2	7
 bump_up		#5aa9e0	#a5d4f7	9
 block_split	#1d3f72	#7d9ee3	5
+reserve_loop	#2f7f7f	#7fd0d0	12
 reserve_run	#3f86a8	#7cc3e0	13
 demand_zero	#00856a	#3cc4a2	7
 grows_down	#64b58f	#9fdfc4	11

@@ -16,6 +16,7 @@ pkglib_LTLIBRARIES += %D%/demand_zero.la
 pkglib_LTLIBRARIES += %D%/elastic.la
 pkglib_LTLIBRARIES += %D%/grows_down.la
 pkglib_LTLIBRARIES += %D%/no_check.la
+pkglib_LTLIBRARIES += %D%/reserve_loop.la
 pkglib_LTLIBRARIES += %D%/reserve_run.la
 pkglib_LTLIBRARIES += %D%/rseq_redirect.la
 pkglib_LTLIBRARIES += %D%/segv_extend.la

@@ -75,6 +75,7 @@ unit_tests = \
 	%D%/unit/test_summary \
 	%D%/unit/test_table \
 	%D%/unit/test_trace \
+	%D%/unit/test_turn \
 	%D%/unit/test_uffd \
 	%D%/unit/test_uffd_fill \
 	%D%/unit/test_uffd_service \
@@ -181,6 +182,7 @@ script_tests = \
 	%D%/codegen/levels.test \
 	%D%/codegen/sitecode.test \
 	%D%/codegen/thunk.test \
+	%D%/codegen/turn.test \
 	%D%/conformance/clang.test \
 	%D%/conformance/cli.test \
 	%D%/examples/json.test \

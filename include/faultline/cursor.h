@@ -98,7 +98,8 @@ fl_hot char *fl_align_up(char *p, size_t align)
 {
 	if (align <= FL_GRAIN_BYTES)
 		return p;
-	return p + (-(uintptr_t)p & (align - 1));
+	/* Of numbers: as p + ..., compilers need two instructions more. */
+	return (char *)(((uintptr_t)p + (align - 1)) & -(uintptr_t)align);
 }
 
 #endif

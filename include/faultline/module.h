@@ -36,7 +36,12 @@
  *			struct fl_cursor *cursor, size_t bytes,
  *			uint64_t first_word);
  *
- * of a strategy that checks once for several allocations: faultline/run.h.
+ * of a strategy that checks once for several allocations; and with FL_HAS_TURNS
+ *
+ *	fl_hot void strategy_turn(struct fl_region *region,
+ *			struct fl_cursor *cursor, size_t bytes);
+ *
+ * of one that has red zones: faultline/run.h.
  *
  * After it, one line closes the module:
  *
@@ -70,6 +75,12 @@
 #define strategy_claim(region, cursor, bytes)	((void)(bytes))
 #define strategy_carve(region, cursor, bytes, first_word)		\
 	strategy_new(region, cursor, bytes, FL_GRAIN_BYTES, first_word)
+#endif
+
+/* Of one without red zones. */
+#ifndef FL_HAS_TURNS
+#define strategy_turn(region, cursor, bytes)				\
+	strategy_claim(region, cursor, bytes)
 #endif
 
 /*

@@ -13,14 +13,24 @@
  *
  * A strategy that can has both as functions, and says so with FL_HAS_RUNS; for all
  * others faultline/module.h makes a claim nothing, and a carve an allocation like
- * any other.  So what is written for runs works with every strategy.
+ * any other.  So what is written for runs works with every strategy.  One that has
+ * strategy_turn of its own says FL_HAS_TURNS.
  *
- * In a loop, claim for each turn the most that a turn may take, and carve what it
- * does take: what was not carved is still there for the next.
+ * In a loop there is a form that is cheaper still: what a "turn" of it takes is not
+ * asked for in advance, but may pass the block's limit by as much as a "red zone"
+ * behind it holds, the slop.  It costs one compare of what is in registers anyway.
  *
- * Rules: carve no more than was claimed, rounded sizes counted (FL_RUN_BYTES does);
- * every carve is of alignment FL_GRAIN_BYTES; allocate nothing else from the region
- * between.
+ *	for (...) {
+ *		strategy_turn(region, cursor, FL_TURN_BYTES(3 * sizeof(*a)));
+ *		... up to three carves
+ *	}
+ *
+ * FL_TURN_BYTES does not compile for more than FL_SLOP_BYTES.  A strategy without a red
+ * zone claims what a turn may take at most.
+ *
+ * Rules: carve no more than was claimed, or than the turn's bound, rounded sizes
+ * counted (FL_RUN_BYTES does); every carve is of alignment FL_GRAIN_BYTES; allocate
+ * nothing else from the region between.  What was not carved is still there.
  *
  * Context: hot; as cursor.h.
  *
@@ -55,6 +65,29 @@
 fl_hot int fl_run_fits(const struct fl_cursor *cursor, size_t bytes)
 {
 	return fl_below(cursor->bump, bytes) >= cursor->limit;
+}
+
+/*
+ * The red zone of a strategy with FL_HAS_TURNS lies below each block's limit: so much
+ * memory that nothing else is in.
+ */
+#define FL_SLOP_BYTES	4096u
+
+/* FL_TURN_BYTES: FL_RUN_BYTES of constants, and no more than the slop. */
+#define FL_TURN_BYTES(...)						\
+	(FL_RUN_BYTES(__VA_ARGS__) + 0 * sizeof(struct {		\
+		_Static_assert(FL_RUN_BYTES(__VA_ARGS__) <= FL_SLOP_BYTES, \
+			"a turn takes more than the red zone holds: claim it"); \
+		char nothing;						\
+	}))
+
+/*
+ * fl_turn_fits: Is there anything left of a block that has a red zone?  Then a turn
+ * may take FL_SLOP_BYTES.
+ */
+fl_hot int fl_turn_fits(const struct fl_cursor *cursor)
+{
+	return cursor->bump > cursor->limit;
 }
 
 /* fl_carve: An object of @bytes of a run that was claimed. */
