@@ -66,4 +66,5 @@ libharness_a_SOURCES += \
 	%D%/verdict.c
 
 # Reads code and writes results: experiments/10-slow-path.
+nobase_dist_pkgdata_DATA += %D%/sitecache.pl
 nobase_dist_pkgdata_DATA += %D%/sitecode.pl

@@ -32,16 +32,15 @@
  * objects are.  Every case is run over several blocks first, and must leave cursor
  * and words where arithmetic says.
  *
- * Instructions are counted by running a stretch step by step (the trap flag), on any
- * host, and no less exactly than a processor's counter would.
+ * Instructions are counted by running a stretch step by step (benches/steps.h).
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "benches/steps.h"
 #include "faultline/bench.h"
 #include "faultline/cursor.h"
 #include "vm/reserve.h"
@@ -357,49 +356,32 @@ static int check(struct strip *strip, const struct kind *k, char *reason,
 	return 0;
 }
 
-/* ---- Instructions, one by one. */
+/* ---- Instructions. */
 
-static volatile uint64_t nr_steps;
+struct stretch {
+	struct strip *strip;
+	const struct kind *kind;
+	uint64_t nr;
+};
 
-static void on_step(int signal)
+static void step_through(void *of)
 {
-	(void)signal;
-	nr_steps++;
+	const struct stretch *stretch = of;
+
+	stretch->strip->cursor = whole(stretch->strip, stretch->kind->way);
+	stretch->kind->run(stretch->strip, stretch->nr);
 }
 
-/* How many instructions @nr objects take, and what turning the flag on and off does. */
-static uint64_t steps(struct strip *strip, const struct kind *k, uint64_t nr)
-{
-	strip->cursor = whole(strip, k->way);
-	nr_steps = 0;
-	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-			 "pushfq\n\t"
-			 "orl $0x100, (%%rsp)\n\t"
-			 "popfq\n\t"
-			 "lea 128(%%rsp), %%rsp" ::: "memory", "cc");
-	k->run(strip, nr);
-	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-			 "pushfq\n\t"
-			 "andl $~0x100, (%%rsp)\n\t"
-			 "popfq\n\t"
-			 "lea 128(%%rsp), %%rsp" ::: "memory", "cc");
-	return nr_steps;
-}
-
-/* NaN where the flag is ignored. */
+/* NaN where nobody counts. */
 static double instructions(struct strip *strip, const struct kind *k)
 {
-	struct sigaction step = { .sa_handler = on_step }, before;
-	uint64_t few, many;
+	struct stretch few = { strip, k, STEPPED / 4 }, many = { strip, k, STEPPED };
+	const uint64_t of_few = steps_of(step_through, &few);
+	const uint64_t of_many = steps_of(step_through, &many);
 
-	if (sigaction(SIGTRAP, &step, &before))
+	if (of_many <= of_few)
 		return __builtin_nan("");
-	few = steps(strip, k, STEPPED / 4);
-	many = steps(strip, k, STEPPED);
-	sigaction(SIGTRAP, &before, NULL);
-	if (many <= few)
-		return __builtin_nan("");
-	return (double)(many - few) / (STEPPED - STEPPED / 4);
+	return (double)(of_many - of_few) / (STEPPED - STEPPED / 4);
 }
 
 /* ---- A sample. */

@@ -11,6 +11,7 @@ bench_LTLIBRARIES += %D%/direction.la
 bench_LTLIBRARIES += %D%/fault.la
 bench_LTLIBRARIES += %D%/giveback.la
 bench_LTLIBRARIES += %D%/grow.la
+bench_LTLIBRARIES += %D%/icache.la
 bench_LTLIBRARIES += %D%/json.la
 bench_LTLIBRARIES += %D%/large.la
 bench_LTLIBRARIES += %D%/read.la
@@ -23,6 +24,11 @@ bench_LTLIBRARIES += %D%/trap.la
 	%D%/builder_ways.c \
 	%D%/carrier.c \
 	%D%/carrier.h
+
+%C%_direction_la_SOURCES = \
+	%D%/direction.c \
+	%D%/steps.c \
+	%D%/steps.h
 
 %C%_fault_la_SOURCES = \
 	%D%/companion.c \
@@ -41,6 +47,13 @@ bench_LTLIBRARIES += %D%/trap.la
 	%D%/giveback.h \
 	%D%/giveback_ops.c \
 	%D%/giveback_other.c
+
+%C%_icache_la_SOURCES = \
+	%D%/carrier.c \
+	%D%/carrier.h \
+	%D%/icache.c \
+	%D%/steps.c \
+	%D%/steps.h
 
 # It has jansson parse the same documents.
 %C%_json_la_SOURCES = \

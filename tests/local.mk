@@ -161,6 +161,7 @@ script_tests = \
 	%D%/benches/direction.test \
 	%D%/benches/fault.test \
 	%D%/benches/giveback.test \
+	%D%/benches/icache.test \
 	%D%/benches/json.test \
 	%D%/benches/large.test \
 	%D%/benches/read.test \
@@ -180,6 +181,7 @@ script_tests = \
 	%D%/codegen/conventions.test \
 	%D%/codegen/large.test \
 	%D%/codegen/levels.test \
+	%D%/codegen/sitecache.test \
 	%D%/codegen/sitecode.test \
 	%D%/codegen/thunk.test \
 	%D%/codegen/turn.test \

@@ -257,6 +257,20 @@ static uint64_t sink_bytes(const struct fl_open_args *args)
 }
 
 /*
+ * Slots that a heap can ever cut off which has no more than @limit bytes out: runs
+ * are neither split nor joined, so that each order may have had all of it.
+ */
+static uint64_t slots_within(const struct fl_blocks *b, uint64_t limit)
+{
+	uint64_t slots = 0;
+
+	for (unsigned order = 0; order < FL_BLOCK_ORDERS &&
+	     run_bytes(b, order) <= limit; order++)
+		slots += limit / run_bytes(b, order) << order;
+	return slots;
+}
+
+/*
  * Enough slots for the largest thing asked of the heap, and a terabyte where
  * nothing bounds it; never more than the address space one heap may take.
  */
@@ -267,6 +281,9 @@ static uint64_t slots_wanted(const struct fl_blocks *b,
 	uint64_t slots = RESERVE_BYTES / b->stride_bytes;
 	uint64_t regions = (uint64_t)args->nr_regions_max + SPARE_REGIONS;
 
+	/* Where addresses are scarce, as under valgrind, a limit spares them. */
+	if (args->limit_bytes && slots_within(b, args->limit_bytes) < slots)
+		slots = slots_within(b, args->limit_bytes);
 	if (slots < regions)
 		slots = regions;
 	slots += (uint64_t)1 << order_of(b, sink_bytes(args));
