@@ -129,7 +129,8 @@ static void a_site_says_where_its_bump_is(void **state)
 		nr_seen[site.bump_reg]++;
 	}
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		assert_int_equal(nr_seen[wanted[i]], 1);
+		/* The compiler may have copied a site. */
+		assert_true(nr_seen[wanted[i]] >= 1);
 }
 
 /*

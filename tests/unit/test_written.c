@@ -22,6 +22,7 @@
 #include "vm/written.h"
 
 #define NR_PAGES	64u
+#define GAP_PAGES	512u
 
 static struct fl_written written;
 static char reason[256];
@@ -143,10 +144,15 @@ static void test_protected(void **state)
 static void test_grows_down(void **state)
 {
 	const size_t page = fl_page_bytes();
-	char *base = reserve();
+	char *gap, *base;
 
 	(void)state;
-	assert_int_equal(munmap(base, NR_PAGES * page), 0);
+	release(reserve());
+	/* What grows stays away from what is below it (stack_guard_gap). */
+	assert_int_equal(fl_reserve((GAP_PAGES + NR_PAGES) * page, FL_CLOSED,
+				    &gap), 0);
+	base = gap + GAP_PAGES * page;
+	assert_int_equal(munmap(gap, (GAP_PAGES + NR_PAGES) * page), 0);
 	assert_ptr_equal(mmap(base + 63 * page, page, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN |
 			      MAP_FIXED_NOREPLACE, -1, 0), base + 63 * page);
