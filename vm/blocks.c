@@ -70,6 +70,44 @@ static struct fl_block *take_fresh(struct fl_blocks *b, unsigned order)
 	return block;
 }
 
+/*
+ * A run of @order off the low end of a larger free one, the smallest there is; the
+ * rest stays free.  Runs do not grow together again: what was large once is, when
+ * it is wanted so, cut off the untouched end.  Guards would have to be put between
+ * the halves, so strategies with guards do without.
+ */
+static struct fl_block *split_larger(struct fl_blocks *b, unsigned order)
+{
+	unsigned from = order + 1;
+	struct fl_block *block;
+
+	while (from < FL_BLOCK_ORDERS && !b->free[from])
+		from++;
+	if (b->guard_bytes || b->retain_spans || from >= FL_BLOCK_ORDERS)
+		return NULL;
+	block = b->free[from];
+	b->free[from] = block->next;
+	while (from-- > order) {
+		struct fl_block *upper = block + ((uint64_t)1 << from);
+
+		*upper = (struct fl_block){
+			.base = block->base + run_bytes(b, from),
+			.bytes = run_bytes(b, from), .order = from,
+		};
+		block->bytes = upper->bytes;
+		block->order = from;
+		if (b->retain)
+			fl_retain_split(b->retain, fl_blocks_item(b, block),
+					fl_blocks_item(b, upper),
+					fl_block_top(block));
+		upper->next = b->free[from];
+		b->free[from] = upper;
+	}
+	block->next = b->free[order];
+	b->free[order] = block;
+	return block;
+}
+
 /* To be used again; of a span nobody knows yet how much. */
 static bool retake(struct fl_blocks *b, const struct fl_block *block)
 {
@@ -88,6 +126,8 @@ struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 	if (b->limit_bytes && run_bytes(b, order) > b->limit_bytes - b->out_bytes)
 		return NULL;
 	block = b->free[order];
+	if (!block)
+		block = split_larger(b, order);
 	if (!block)
 		block = take_fresh(b, order);
 	if (!block || (b->retain && !retake(b, block)))

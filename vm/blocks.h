@@ -11,7 +11,8 @@
  * fault address leads to its block by one division and no byte of a block is
  * spent.  An object that exceeds a block gets a run of 2^order slots, whose
  * inner guards are left open.  Free blocks are kept in one LIFO list per order,
- * newest (warmest) first; runs are neither split nor joined.
+ * newest (warmest) first.  Without guards, a larger free run is split before a
+ * fresh one is cut (docs/decisions/0032); runs are never joined.
  *
  * Nothing here is policy: what is given back to the kernel, and when, is
  * vm/retain.h's, if the strategy asks for it; else it is never.

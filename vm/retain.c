@@ -243,6 +243,11 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 	r->warm_bytes += item->bytes;
 	if (item->bytes)
 		link_newest(r, item);
+	/* Items that go whole do so by their own age, behind all older ones. */
+	if (r->config.when != FL_RETAIN_AGE || !r->config.whole)
+		r->quiet = 0;
+	else if (r->oldest == item)
+		r->quiet = r->nr_deaths + r->config.deaths + 1;
 }
 
 int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
@@ -260,6 +265,30 @@ int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
 	move_level(r, -(int64_t)item->out);
 	leave_dead(r, item);
 	return 0;
+}
+
+void fl_retain_split(struct fl_retain *r, struct fl_retain_item *item,
+		     struct fl_retain_item *upper, char *top)
+{
+	const uint64_t bytes = item->bytes / 2;
+
+	*upper = *item;
+	upper->used /= 2;
+	upper->bytes = bytes;
+	upper->closed /= 2;
+	item->top = top;
+	item->used -= upper->used;
+	item->bytes -= bytes;
+	item->closed -= upper->closed;
+	if (!bytes)
+		return;
+	upper->newer = item;
+	upper->older = item->older;
+	if (item->older)
+		item->older->newer = upper;
+	else
+		r->oldest = upper;
+	item->older = upper;
 }
 
 /* A descriptor of the parent's would give back the parent's pages. */
@@ -423,7 +452,23 @@ static void end_window(struct fl_retain *r)
 	r->level_low = r->level_high = r->level;
 }
 
-void fl_retain_death(struct fl_retain *r)
+/* At which death, if nothing dies until then but regions without items. */
+static uint64_t next_decision(const struct fl_retain *r)
+{
+	const uint64_t deaths = r->config.deaths;
+
+	switch (r->config.when) {
+	case FL_RETAIN_EVERY:
+	case FL_RETAIN_WARM:
+		return (r->nr_deaths / deaths + 1) * deaths - 1;
+	case FL_RETAIN_AGE:
+		return r->oldest ? r->oldest->died + deaths + 1 : UINT64_MAX;
+	default:
+		return UINT64_MAX;
+	}
+}
+
+void fl_retain_decide(struct fl_retain *r)
 {
 	const struct fl_retain_config *c = &r->config;
 
@@ -452,6 +497,7 @@ void fl_retain_death(struct fl_retain *r)
 	r->nr_deaths++;
 	if (c->when == FL_RETAIN_WARM)
 		end_window(r);
+	r->quiet = next_decision(r);
 }
 
 void fl_retain_forget(struct fl_retain *r)

@@ -158,6 +158,7 @@ struct fl_retain {
 	struct fl_retain_item *newest, *oldest;
 	uint64_t warm_bytes;		/* of dead items */
 	uint64_t nr_deaths;
+	uint64_t quiet;		/* until this death there is nothing to decide */
 	/* Of dead memory, used or not: only its ups and downs count. */
 	int64_t level, level_low, level_high;
 	uint64_t swings[FL_RETAIN_WINDOWS], nr_windows;
@@ -201,11 +202,30 @@ int fl_retain_use(struct fl_retain *retain, struct fl_retain_item *item,
 		  uint64_t expect);
 
 /*
- * fl_retain_death: A region died, and its items are dead.  Decides, and gives
- * back.  What the kernel refuses is counted (nr_give_failures) and not tried
- * again before it has been used.
+ * fl_retain_split: A dead @item that goes all at once (whole) becomes two of half
+ * the size; @upper, not used yet, is what lies from @top on.
  */
-void fl_retain_death(struct fl_retain *retain);
+void fl_retain_split(struct fl_retain *retain, struct fl_retain_item *item,
+		     struct fl_retain_item *upper, char *top);
+
+/*
+ * fl_retain_decide: By the policy, what goes now; gives it back.  What the kernel
+ * refuses is counted (nr_give_failures) and not tried again before it has been
+ * used.
+ */
+void fl_retain_decide(struct fl_retain *retain);
+
+/*
+ * fl_retain_death: A region died, and its items are dead.  Programs reset regions
+ * far more often than there is something to decide.
+ */
+static inline void fl_retain_death(struct fl_retain *retain)
+{
+	if (retain->nr_deaths < retain->quiet)
+		retain->nr_deaths++;
+	else
+		fl_retain_decide(retain);
+}
 
 /* fl_retain_forget: Somebody else gave back all that is dead. */
 void fl_retain_forget(struct fl_retain *retain);

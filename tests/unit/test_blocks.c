@@ -233,6 +233,18 @@ static void test_lifo(void **state)
 	close_blocks(b);
 }
 
+static uint64_t resident_pages(const char *base, size_t bytes)
+{
+	struct fl_census census;
+	uint64_t pages = 0;
+
+	assert_int_equal(fl_census_open(&census), 0);
+	assert_int_equal(fl_census_pages(&census, census.best, base, bytes,
+					 &pages), 0);
+	fl_census_close(&census);
+	return pages;
+}
+
 /* Objects above a block: 2^order slots, the inner guards part of it. */
 static void test_runs(void **state)
 {
@@ -255,7 +267,7 @@ static void test_runs(void **state)
 	}
 	assert_int_equal(fl_blocks_usable(&b->pub, 0), 64 * KIB);
 
-	/* A list for each order; runs are neither split nor joined. */
+	/* A list for each order; between guards runs are neither split nor joined. */
 	for (size_t i = 0; i < 6; i++)
 		fl_blocks_give(b, run[i]);
 	one = take(b, 1);
@@ -271,6 +283,57 @@ static void test_runs(void **state)
 	assert_null(fl_blocks_take(b, (uint64_t)1 << 63, &owner));
 	assert_int_equal(fl_blocks_usable(&b->pub, UINT64_MAX), 0);
 	close_blocks(b);
+}
+
+/* Without guards a larger free run serves, from its low end, before fresh memory. */
+static void test_split(void **state)
+{
+	const struct fl_open_args args = args_of(4096, 4);
+	struct fl_blocks_config config = config_of(64 * KIB, 0, FL_GUARD_PROT_NONE);
+	struct fl_blocks *b;
+
+	(void)state;
+	config.retain = (struct fl_retain_config){ .when = FL_RETAIN_AGE,
+						   .deaths = 2 };
+	for (int policy = 0; policy < 2; policy++) {
+		struct fl_block *run, *part[4];
+
+		if (!policy)
+			config.retain.when = FL_RETAIN_NEVER;
+		else
+			config.retain.when = FL_RETAIN_AGE;
+		b = open_or_skip(&args, &config);
+		run = take(b, 512 * KIB);
+		memset(run->base, 1, run->bytes);
+		fl_blocks_give(b, run);
+		fl_blocks_death(b);
+		for (int i = 0; i < 4; i++) {
+			/* 128, 64, 64 and 256 KiB of it. */
+			static const size_t at[] = { 0, 128, 192, 256 };
+			static const size_t kib[] = { 128, 64, 64, 256 };
+
+			part[i] = take(b, kib[i] * KIB);
+			assert_int_equal(part[i]->bytes, kib[i] * KIB);
+			assert_ptr_equal(part[i]->base, part[0]->base + at[i] * KIB);
+			assert_ptr_equal(part[i]->owner, &owner);
+			assert_ptr_equal(fl_blocks_find(b, part[i]->base), part[i]);
+		}
+		assert_ptr_equal(part[0], run);
+		assert_true(take(b, 1)->base >= run->base + 512 * KIB);
+		if (!policy) {
+			fl_blocks_close(&b->pub);
+			continue;
+		}
+		/* Each half ages by itself. */
+		fl_blocks_give(b, part[3]);
+		for (int i = 0; i < 4; i++)
+			fl_blocks_death(b);
+		assert_int_equal(resident_pages(part[3]->base, 256 * KIB), 0);
+		assert_int_equal(resident_pages(part[0]->base, 256 * KIB),
+				 256 * KIB / page);
+		assert_int_equal(b->pub.events.nr_given_pages, 256 * KIB / page);
+		fl_blocks_close(&b->pub);
+	}
 }
 
 static void test_find(void **state)
@@ -534,18 +597,6 @@ static void test_records(void **state)
 	}
 	assert_null(fl_record_take(b));
 	close_blocks(b);
-}
-
-static uint64_t resident_pages(const char *base, size_t bytes)
-{
-	struct fl_census census;
-	uint64_t pages = 0;
-
-	assert_int_equal(fl_census_open(&census), 0);
-	assert_int_equal(fl_census_pages(&census, census.best, base, bytes,
-					 &pages), 0);
-	fl_census_close(&census);
-	return pages;
 }
 
 /* Trimming takes the pages of free blocks and no others. */
@@ -928,6 +979,7 @@ int main(void)
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_lifo),
 		cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_addresses_exhausted),
