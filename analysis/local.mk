@@ -37,6 +37,8 @@ libharness_a_SOURCES += \
 	%D%/plot_breakeven.c \
 	%D%/plot_data.c \
 	%D%/plot_data.h \
+	%D%/plot_pages.c \
+	%D%/plot_pages.h \
 	%D%/plot_query.c \
 	%D%/plot_query.h \
 	%D%/report.c \

@@ -15,9 +15,13 @@
 #include "analysis/breakeven.h"
 #include "analysis/plot_bench.h"
 #include "analysis/plot_data.h"
+#include "analysis/plot_pages.h"
+#include "harness/table.h"
 
 /* A plot takes gnuplot well under a second; this one hangs. */
 #define GNUPLOT_SECONDS	60
+
+#define PARETO		"Time against pages"
 
 /* ---- gnuplot ------------------------------------------------------------ */
 
@@ -162,6 +166,22 @@ static int write_resident(FILE *to, const void *what, size_t nr,
 	return fl_plot_resident(to, what);
 }
 
+static int write_stack(FILE *to, const void *what, size_t nr,
+		       const struct fl_palette *palette)
+{
+	(void)nr;
+	(void)palette;
+	return fl_plot_stack(to, what);
+}
+
+static int write_pareto(FILE *to, const void *what, size_t nr,
+			const struct fl_palette *palette)
+{
+	(void)nr;
+	(void)palette;
+	return fl_plot_pareto(to, what);
+}
+
 static int write_percentiles(FILE *to, const void *what, size_t nr,
 			     const struct fl_palette *palette)
 {
@@ -192,6 +212,8 @@ static const struct {
 	[FL_PLOT_CROSSING] = { "crossing", write_crossing },
 	[FL_PLOT_BREAKEVEN] = { "breakeven", write_breakeven },
 	[FL_PLOT_RESIDENT] = { "resident", write_resident },
+	[FL_PLOT_STACK] = { "pages", write_stack },
+	[FL_PLOT_PARETO] = { "pareto", write_pareto },
 	[FL_PLOT_PERCENTILES] = { "percentiles", write_percentiles },
 	[FL_PLOT_LEVELS] = { "levels", write_levels },
 	[FL_PLOT_ROWS] = { "rows", write_query },
@@ -464,6 +486,96 @@ static int make_residents(const struct fl_summary *summary,
 	return err;
 }
 
+/* "replay of httpd-static, blocks of 64K" */
+static char *subject_of(const struct fl_summary_cell *cell)
+{
+	char block[FL_TEXT_BYTES], *subject;
+
+	if (asprintf(&subject, "%s, blocks of %s", cell->title,
+		     fl_text_bytes(block, (double)cell->block_bytes)) < 0)
+		return NULL;
+	return subject;
+}
+
+/* Of one @what; @words: how the title begins. */
+static int make_subject(const struct fl_summary_cell *cell, const char *words,
+			enum fl_plot_kind kind, const void *what,
+			struct fl_plots *plots, struct drawing *d,
+			struct fl_complaint *why)
+{
+	char *subject = subject_of(cell), *title = NULL;
+	struct fl_plot *plot = NULL;
+	int err = -ENOMEM;
+
+	if (subject && asprintf(&title, "%s, %s", words, subject) < 0)
+		title = NULL;
+	if (title)
+		plot = add_plot(plots, kind, title);
+	if (plot)
+		err = make_plot(plots, plot, subject, what, 1, d, why);
+	free(subject);
+	return err;
+}
+
+static int make_stacks(const struct fl_summary *summary, struct fl_plots *plots,
+		       struct drawing *d, struct fl_complaint *why)
+{
+	int err = 0;
+
+	for (size_t c = 0; c < summary->nr_cells && !err; c++)
+		if (fl_plot_has_stack(&summary->cells[c]))
+			err = make_subject(&summary->cells[c],
+				"What resident pages are for", FL_PLOT_STACK,
+				&summary->cells[c], plots, d, why);
+	return err;
+}
+
+static int miss_pareto(const struct fl_summary_cell *cell, const char *reason,
+		       struct fl_plots *plots)
+{
+	char *subject = subject_of(cell), *title;
+	int err = -ENOMEM;
+
+	if (subject && asprintf(&title, PARETO ", %s", subject) >= 0) {
+		err = add_missing(plots, FL_PLOT_PARETO, title, reason);
+		free(title);
+	}
+	free(subject);
+	return err;
+}
+
+/* For each cell that counted pages, with what its workload took. */
+static int make_paretos(const struct fl_summary *summary, struct fl_plots *plots,
+			struct drawing *d, struct fl_complaint *why)
+{
+	int err = 0;
+
+	for (size_t c = 0; c < summary->nr_cells && !err; c++) {
+		struct fl_pareto p = { .pages = &summary->cells[c] };
+		size_t nr = 0, nr_cells = 0;
+
+		if (!fl_plot_has_stack(p.pages))
+			continue;
+		while (!err && fl_plot_pareto_next(summary, &p)) {
+			nr_cells++;
+			if (!fl_plot_pareto_points(&p))
+				continue;
+			nr++;
+			err = make_subject(p.timed, PARETO, FL_PLOT_PARETO, &p,
+					   plots, d, why);
+			if (!err)
+				err = fl_plot_pareto_without(&p,
+					&plots->plots[plots->nr - 1].without);
+		}
+		if (!nr && !err)
+			err = miss_pareto(p.pages, nr_cells ?
+				"no arm has both its pages counted and a time per event" :
+				"pages were counted, but no cell times this workload with these blocks",
+				plots);
+	}
+	return err;
+}
+
 /* One of a kind for @nr cells from @cells on; benches without any lack nothing. */
 static int make_bench(const struct fl_summary_cell *cells, size_t nr,
 		      const char *subject, enum fl_plot_kind kind,
@@ -541,6 +653,10 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 	else
 		err = make_crossings(summary, &plots, d, why);
 	if (!err)
+		err = make_paretos(summary, &plots, d, why);
+	if (!err)
+		err = make_stacks(summary, &plots, d, why);
+	if (!err)
 		err = make_residents(summary, &plots, d, why);
 	if (!err)
 		err = make_benches(summary, &plots, d, why);
@@ -593,6 +709,7 @@ void fl_plots_free(struct fl_plots *plots)
 		free(plots->plots[i].narrow);
 		free(plots->plots[i].missing);
 		free(plots->plots[i].caption);
+		free(plots->plots[i].without);
 	}
 	free(plots->plots);
 	*plots = (struct fl_plots){ 0 };

@@ -22,6 +22,8 @@ enum fl_plot_kind {
 	FL_PLOT_CROSSING,
 	FL_PLOT_BREAKEVEN,
 	FL_PLOT_RESIDENT,
+	FL_PLOT_STACK,
+	FL_PLOT_PARETO,
 	FL_PLOT_PERCENTILES,
 	FL_PLOT_LEVELS,
 	FL_PLOT_ROWS,
@@ -36,6 +38,7 @@ struct fl_plot {
 	char *wide, *narrow;	/* inline SVG, or NULL */
 	char *missing;		/* why there is none, or NULL */
 	char *caption;		/* where the plot brings its own, or NULL */
+	char *without;		/* what the figure lacks, sentences; or NULL */
 };
 
 struct fl_plots {

@@ -215,6 +215,19 @@ static void put_caption(const struct fl_page *p, const struct fl_plot *plot)
 		     "more. Counted by the kernel at even distances in events; the "
 		     "strategy's bookkeeping included.");
 		break;
+	case FL_PLOT_STACK:
+		html(p, "Red is what the notes call a leak: pages that hold nothing alive and "
+		     "are not used again before they go back, or before the run ends (pale). "
+		     "Pooled pages wait for their next object. One scale for all; of "
+		     "neighbouring censuses that share a step, the one with most pages.");
+		break;
+	case FL_PLOT_PARETO:
+		html(p, "Left and below is better. The line joins the arms that none is "
+		     "better than in both: who is above it pays time, or pages, for nothing. "
+		     "Pages are of one pass, counted; time is of passes that count nothing, "
+		     "with intervals. The share's axis is linear below 0.5 %% and "
+		     "logarithmic above.");
+		break;
 	case FL_PLOT_PERCENTILES:
 		html(p, "Look at how far a row reaches to the right: half of the ops take no "
 		     "longer than the full dot, all but one in a hundred no longer than the "
@@ -269,6 +282,10 @@ void fl_page_plots(const struct fl_page *p)
 		html(p, "<div class=narrow>%s</div>\n<figcaption>",
 		     plot->narrow ? plot->narrow : "");
 		put_caption(p, plot);
+		if (plot->without) {
+			html(p, " ");
+			put(p, plot->without);
+		}
 		html(p, "</figcaption></figure>\n");
 	}
 }

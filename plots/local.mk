@@ -5,6 +5,8 @@ nobase_dist_pkgdata_DATA += \
 	%D%/crossing.gp \
 	%D%/levels.gp \
 	%D%/lines.gp \
+	%D%/pages.gp \
+	%D%/pareto.gp \
 	%D%/percentiles.gp \
 	%D%/resident.gp \
 	%D%/rows.gp \

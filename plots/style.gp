@@ -25,12 +25,17 @@ if (!exists("narrow")) narrow = 0
 # purple: a fault that extends; red, orange: a fault that redirects); within one,
 # lightness differs, and so do the shapes, so that no reading depends on telling
 # two hues apart.  A strategy that is not listed gets one of the others, chosen
-# by its letters.
+# by its letters.  Before the strategies stand paper and ink, and the classes of pages.
 $colours << END
 paper		#ffffff	#15171a	0
 text		#1f2328	#e4e7ea	0
 muted		#5b636b	#9aa3ad	0
 grid		#e4e7ea	#2d3238	0
+live		#3f6fa0	#6a9fd8	0
+metadata	#878d95	#888f98	0
+pooled		#bcd2e6	#34526f	0
+leaked		#bb3a2c	#ea6a5b	0
+censored	#eab0a6	#8d463d	0
 no_check	#7b8188	#9ba2a9	1
 bump_down	#0068b5	#58aef2	7
 bump_up		#5aa9e0	#a5d4f7	9

@@ -19,6 +19,8 @@
 #	trouble=0		1: failures, crashes, timeouts, unsupported arms,
 #				a missing arm, flagged and repeated samples
 #	sweep=1 others=1 account=1	0: without these cells
+#	classes=0		1: pages have classes, and a time per event stands beside
+#				them
 #	tail=""			a line more at the end, without its newline
 
 function option(value, standard)
@@ -127,7 +129,8 @@ function emit(block, cell, a, status, reason, repeat, flags, mode, metrics, more
 
 function numbers(ns, events, allocs)
 {
-	return sprintf("\"alloc_ns\":%.6f,\"alloc_best_ns\":%.6f,\"floor_ns\":%.6f,\"nr_allocs\":%d,\"nr_batches\":8,\"events\":%d,\"events_implied\":%d,\"minor_faults\":%d,\"major_faults\":0,\"resident_pages\":%d,\"reserved_bytes\":1073741824,\"vmas\":%d,\"steal_ms\":0,\"perf_migrations\":null,\"clock_step_ns\":%g,\"clock_pair_ns\":12.5",
+	return (classes ? sprintf("\"event_ns\":%.6f,", ns * 0.8) : "") \
+		sprintf("\"alloc_ns\":%.6f,\"alloc_best_ns\":%.6f,\"floor_ns\":%.6f,\"nr_allocs\":%d,\"nr_batches\":8,\"events\":%d,\"events_implied\":%d,\"minor_faults\":%d,\"major_faults\":0,\"resident_pages\":%d,\"reserved_bytes\":1073741824,\"vmas\":%d,\"steal_ms\":0,\"perf_migrations\":null,\"clock_step_ns\":%g,\"clock_pair_ns\":12.5",
 		ns, ns * 0.98, 0.25 * exp(0.002 * normal()), allocs, events,
 		events, events, cell_block / 256, 40, step_ns)
 }
@@ -251,10 +254,12 @@ function account_cell(name,    a, e, pages, series, b)
 					pages = 20 + 8 * e
 				else
 					pages = 90 + 16 * floor_of(a / 2) + 6 * (e % 5 == a % 5)
-				series = series (e ? "," : "") "[" e * 4161 "," pages "]"
+				series = series (e ? "," : "") "[" e * 4161 "," pages \
+					(classes ? "," 20 ",1,0," pages - 21 ",0,9,0,1,2" : "") "]"
 			}
 			emit(b, name, a, "ok", "", 0, "", "account",
-			     "\"alloc_ns\":null,\"resident_pages\":" pages,
+			     "\"alloc_ns\":null,\"resident_pages\":" pages \
+			     (classes ? ",\"leaked_share\":" a / 10 ",\"peak_resident_over_live\":" 1 + a : ""),
 			     ",\"pages\":[" series "]")
 		}
 	}
@@ -270,6 +275,7 @@ END {
 	planted = option(planted, 1.3)
 	step_ns = option(step_ns, 10)
 	trouble = option(trouble, 0)
+	classes = option(classes, 0)
 	results = dir "/results.jsonl"
 	nr_arms = order = 0
 

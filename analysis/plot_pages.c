@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/plot_data.h"
+#include "analysis/plot_pages.h"
+
+/* A stack has no more steps than a narrow panel has room for. */
+#define STACK_STEPS	80u
+
+/* Of a point of "pages" in a result: event, resident, and the classes. */
+enum { EVENT, RESIDENT, LIVE, METADATA, POOLED, LEAKED, CENSORED, NR_NUMBERS };
+
+/* A name's height, and the least height of a panel, in pixels. */
+#define LABEL_PX	15.0
+#define PANEL_PX	290.0
+
+static bool is_choice(const struct fl_summary_arm *arm)
+{
+	return arm->role == FL_RESULT_BASELINE || arm->role == FL_RESULT_ARM;
+}
+
+/* ---- stacks ------------------------------------------------------------- */
+
+/* Censuses with classes, or NULL. */
+static const json_t *stack_of(const struct fl_summary_arm *arm)
+{
+	const json_t *pages = arm->pages ?
+		json_object_get(arm->pages->json, "pages") : NULL;
+
+	return is_choice(arm) && json_array_size(pages) > 1 &&
+	       json_array_size(json_array_get(pages, 0)) >= NR_NUMBERS ?
+	       pages : NULL;
+}
+
+bool fl_plot_has_stack(const struct fl_summary_cell *cell)
+{
+	for (size_t a = 0; a < cell->nr_arms; a++)
+		if (stack_of(&cell->arms[a]))
+			return true;
+	return false;
+}
+
+static double number(const json_t *pages, size_t census, size_t i)
+{
+	return json_number_value(json_array_get(json_array_get(pages, census),
+						i));
+}
+
+/*
+ * Of several censuses that share a step the one with the most pages: a peak that
+ * the plot does not show would be one that the table has.
+ */
+static void put_stack(FILE *to, const json_t *pages)
+{
+	const size_t nr = json_array_size(pages);
+	const size_t steps = nr < STACK_STEPS ? nr : STACK_STEPS;
+
+	for (size_t s = 0; s < steps; s++) {
+		const size_t first = s * nr / steps, end = (s + 1) * nr / steps;
+		size_t most = first;
+
+		for (size_t i = first + 1; i < end; i++)
+			if (number(pages, i, RESIDENT) >
+			    number(pages, most, RESIDENT))
+				most = i;
+		fprintf(to, "%.0f", number(pages, first, EVENT));
+		for (size_t i = LIVE; i <= CENSORED; i++)
+			fprintf(to, " %.0f", number(pages, most, i));
+		fputc('\n', to);
+	}
+	/* A step is drawn up to where the next one begins. */
+	fprintf(to, "%.0f", number(pages, nr - 1, EVENT));
+	for (size_t i = LIVE; i <= CENSORED; i++)
+		fprintf(to, " %.0f", number(pages, nr - 1, i));
+	fputc('\n', to);
+}
+
+int fl_plot_stack(FILE *to, const struct fl_summary_cell *cell)
+{
+	double events = 0, most = 0;
+	size_t nr = 0;
+
+	for (size_t a = 0; a < cell->nr_arms; a++) {
+		const json_t *pages = stack_of(&cell->arms[a]);
+
+		for (size_t i = 0; i < json_array_size(pages); i++) {
+			events = fmax(events, number(pages, i, EVENT));
+			most = fmax(most, number(pages, i, RESIDENT));
+		}
+	}
+	fprintf(to, "# frame\n%.0f %.0f\n\n\n# panels\n", fmax(events, 1),
+		fmax(most, 1));
+	for (size_t a = 0; a < cell->nr_arms; a++) {
+		if (!stack_of(&cell->arms[a]))
+			continue;
+		fl_plot_string(to, cell->arms[a].strategy);
+		fputc(' ', to);
+		fl_plot_string(to, cell->arms[a].name);
+		fputc('\n', to);
+	}
+	for (size_t a = 0; a < cell->nr_arms; a++)
+		if (stack_of(&cell->arms[a])) {
+			fprintf(to, "\n\n# points %03zu\n", ++nr);
+			put_stack(to, stack_of(&cell->arms[a]));
+		}
+	return 0;
+}
+
+/* ---- Pareto ------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+bool fl_plot_pareto_next(const struct fl_summary *summary, struct fl_pareto *p)
+{
+	const struct fl_summary_cell *end = summary->cells + summary->nr_cells;
+	const struct fl_summary_cell *c = p->timed ? p->timed + 1 :
+						     summary->cells;
+
+	for (; c < end; c++)
+		if (!c->bench && c->nr_timed &&
+		    same(c->kernel, p->pages->kernel) &&
+		    same(c->trace, p->pages->trace) &&
+		    c->object_bytes == p->pages->object_bytes &&
+		    c->block_bytes == p->pages->block_bytes) {
+			p->timed = c;
+			return true;
+		}
+	return false;
+}
+
+/* An arm: what its time is over, and what it is in pages. */
+struct point {
+	const struct fl_summary_arm *arm;
+	double at[2];			/* leaked share, peak over peak live */
+	double ns, low, high;
+	double label;
+	bool best[2];			/* nothing is better in both */
+};
+
+static bool has_pages(const struct fl_summary_arm *arm, double *at)
+{
+	struct fl_pages pages;
+
+	if (!is_choice(arm) || fl_summary_pages(arm, &pages) ||
+	    isnan(pages.leaked_share) || isnan(pages.peak_over_live))
+		return false;
+	at[0] = pages.leaked_share;
+	at[1] = pages.peak_over_live;
+	return true;
+}
+
+static const struct fl_summary_metric *time_of(const struct fl_summary_arm *arm)
+{
+	return is_choice(arm) ? fl_summary_find(arm, "event_ns") : NULL;
+}
+
+static const struct fl_summary_arm *arm_of(const struct fl_summary_cell *cell,
+					   const char *name)
+{
+	for (size_t a = 0; a < cell->nr_arms; a++)
+		if (!strcmp(cell->arms[a].name, name))
+			return &cell->arms[a];
+	return NULL;
+}
+
+static bool get_point(const struct fl_summary_arm *arm,
+		      const struct fl_summary_cell *pages, struct point *out)
+{
+	const struct fl_summary_metric *time = time_of(arm);
+	const struct fl_summary_arm *counted = arm_of(pages, arm->name);
+
+	if (!time || !counted || !has_pages(counted, out->at))
+		return false;
+	out->arm = arm;
+	out->ns = time->median;
+	out->low = isnan(time->lo) ? time->median : time->lo;
+	out->high = isnan(time->hi) ? time->median : time->hi;
+	return true;
+}
+
+size_t fl_plot_pareto_points(const struct fl_pareto *p)
+{
+	struct point point;
+	size_t nr = 0;
+
+	for (size_t a = 0; a < p->timed->nr_arms; a++)
+		nr += get_point(&p->timed->arms[a], p->pages, &point);
+	return nr;
+}
+
+int fl_plot_pareto_without(const struct fl_pareto *p, char **out)
+{
+	char *text = NULL;
+	size_t bytes, nr = 0;
+	struct point point;
+	FILE *to = open_memstream(&text, &bytes);
+
+	if (!to)
+		return -ENOMEM;
+	for (size_t a = 0; a < p->pages->nr_arms; a++) {
+		const struct fl_summary_arm *arm = &p->pages->arms[a];
+		const struct fl_summary_arm *timed = arm_of(p->timed, arm->name);
+
+		if (has_pages(arm, point.at) && (!timed || !time_of(timed)))
+			fprintf(to, "%s%s", nr++ ? ", " : "Not timed: ",
+				arm->name);
+	}
+	if (nr)
+		fputs(". ", to);
+	nr = 0;
+	for (size_t a = 0; a < p->timed->nr_arms; a++) {
+		const struct fl_summary_arm *arm = &p->timed->arms[a];
+
+		if (time_of(arm) && !get_point(arm, p->pages, &point))
+			fprintf(to, "%s%s", nr++ ? ", " : "Pages not counted: ",
+				arm->name);
+	}
+	if (nr)
+		fputs(". ", to);
+	if (fclose(to)) {
+		free(text);
+		return -ENOMEM;
+	}
+	if (!bytes) {
+		free(text);
+		text = NULL;
+	}
+	*out = text;
+	return 0;
+}
+
+static int by_time(const void *pa, const void *pb)
+{
+	const struct point *a = pa, *b = pb;
+
+	return a->ns != b->ns ? (a->ns > b->ns) - (a->ns < b->ns) :
+				strcmp(a->arm->name, b->arm->name);
+}
+
+/* By time: what is on the frontier has less of @axis than all before it. */
+static void find_frontier(struct point *points, size_t nr, int axis)
+{
+	double least = INFINITY;
+
+	for (size_t i = 0; i < nr; i++) {
+		points[i].best[axis] = points[i].at[axis] < least;
+		least = fmin(least, points[i].at[axis]);
+	}
+}
+
+static void put_frontier(FILE *to, const struct point *points, size_t nr,
+			 int axis)
+{
+	fprintf(to, "\n\n# frontier %03d\n", axis + 1);
+	for (size_t i = nr; i-- > 0;)
+		if (points[i].best[axis])
+			fprintf(to, "%.6g %.6g\n", points[i].at[axis],
+				points[i].ns);
+}
+
+int fl_plot_pareto(FILE *to, const struct fl_pareto *p)
+{
+	const size_t room = p->timed->nr_arms;
+	struct point *points = calloc(room, sizeof(*points));
+	double *at = calloc(room, sizeof(*at));
+	double low = INFINITY, high = 0, ratio = 0, height;
+	size_t nr = 0;
+	int err = -ENOMEM;
+
+	if (!points || !at)
+		goto out;
+	for (size_t a = 0; a < room; a++)
+		nr += get_point(&p->timed->arms[a], p->pages, &points[nr]);
+	qsort(points, nr, sizeof(*points), by_time);
+	find_frontier(points, nr, 0);
+	find_frontier(points, nr, 1);
+	for (size_t i = 0; i < nr; i++) {
+		low = fmin(low, points[i].low);
+		high = fmax(high, points[i].high);
+		ratio = fmax(ratio, points[i].at[1]);
+	}
+	low /= 1.15;
+	high *= 1.15;
+	height = fmax(PANEL_PX, LABEL_PX * ((double)nr + 1));
+	for (size_t i = 0; i < nr; i++)
+		at[i] = log(points[i].ns / low) / log(high / low);
+	fl_plot_spread(at, nr, LABEL_PX / height);
+	fprintf(to, "# frame\n%.6g %.6g %.6g %.0f\n\n\n# points\n", low, high,
+		ratio, height);
+	for (size_t i = 0; i < nr; i++) {
+		fl_plot_string(to, points[i].arm->strategy);
+		fputc(' ', to);
+		fl_plot_string(to, points[i].arm->name);
+		fprintf(to, " %.6g %.6g %.6g %.6g %.6g %d %d %.6g\n",
+			points[i].at[0], points[i].at[1], points[i].ns,
+			points[i].low, points[i].high, points[i].best[0],
+			points[i].best[1], low * pow(high / low, at[i]));
+	}
+	put_frontier(to, points, nr, 0);
+	put_frontier(to, points, nr, 1);
+	err = 0;
+out:
+	free(at);
+	free(points);
+	return err;
+}
