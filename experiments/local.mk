@@ -16,8 +16,10 @@ nobase_dist_pkgdata_DATA += \
 	%D%/05-redirect-matrix/claims.ini \
 	%D%/05-redirect-matrix/matrix.ini \
 	%D%/06-elastic/README.md \
+	%D%/06-elastic/claims.ini \
 	%D%/06-elastic/plan.ini \
 	%D%/07-give-back/README.md \
+	%D%/07-give-back/claims.ini \
 	%D%/07-give-back/plan.ini \
 	%D%/08-large-arrays/README.md \
 	%D%/08-large-arrays/claims.ini \
