@@ -8,7 +8,7 @@
 #include "analysis/plot_pages.h"
 
 /* A stack has no more steps than a narrow panel has room for. */
-#define STACK_STEPS	80u
+#define STACK_STEPS	60u
 
 /* Of a point of "pages" in a result: event, resident, and the classes. */
 enum { EVENT, RESIDENT, LIVE, METADATA, POOLED, LEAKED, CENSORED, NR_NUMBERS };
@@ -49,14 +49,33 @@ static double number(const json_t *pages, size_t census, size_t i)
 						i));
 }
 
+static void put_corner(FILE *to, double event, const json_t *pages,
+		       size_t census)
+{
+	fprintf(to, "%.0f", event);
+	for (size_t i = LIVE; i <= CENSORED; i++)
+		fprintf(to, " %.0f", number(pages, census, i));
+	fputc('\n', to);
+}
+
+static bool alike(const json_t *pages, size_t a, size_t b)
+{
+	for (size_t i = LIVE; i <= CENSORED; i++)
+		if (number(pages, a, i) != number(pages, b, i))
+			return false;
+	return true;
+}
+
 /*
- * Of several censuses that share a step the one with the most pages: a peak that
- * the plot does not show would be one that the table has.
+ * The corners of the steps: an area of one piece is a tenth of what gnuplot makes of
+ * steps.  Of several censuses that share a step the one with the most pages: a peak
+ * that the plot does not show would be one that the table has.
  */
 static void put_stack(FILE *to, const json_t *pages)
 {
 	const size_t nr = json_array_size(pages);
 	const size_t steps = nr < STACK_STEPS ? nr : STACK_STEPS;
+	size_t last = 0;
 
 	for (size_t s = 0; s < steps; s++) {
 		const size_t first = s * nr / steps, end = (s + 1) * nr / steps;
@@ -66,16 +85,14 @@ static void put_stack(FILE *to, const json_t *pages)
 			if (number(pages, i, RESIDENT) >
 			    number(pages, most, RESIDENT))
 				most = i;
-		fprintf(to, "%.0f", number(pages, first, EVENT));
-		for (size_t i = LIVE; i <= CENSORED; i++)
-			fprintf(to, " %.0f", number(pages, most, i));
-		fputc('\n', to);
+		if (s && alike(pages, most, last))
+			continue;
+		if (s)
+			put_corner(to, number(pages, first, EVENT), pages, last);
+		put_corner(to, number(pages, first, EVENT), pages, most);
+		last = most;
 	}
-	/* A step is drawn up to where the next one begins. */
-	fprintf(to, "%.0f", number(pages, nr - 1, EVENT));
-	for (size_t i = LIVE; i <= CENSORED; i++)
-		fprintf(to, " %.0f", number(pages, nr - 1, i));
-	fputc('\n', to);
+	put_corner(to, number(pages, nr - 1, EVENT), pages, last);
 }
 
 int fl_plot_stack(FILE *to, const struct fl_summary_cell *cell)
@@ -243,14 +260,17 @@ static int by_time(const void *pa, const void *pb)
 				strcmp(a->arm->name, b->arm->name);
 }
 
-/* By time: what is on the frontier has less of @axis than all before it. */
+/* On the frontier is what no other is as good as in both, and better in one. */
 static void find_frontier(struct point *points, size_t nr, int axis)
 {
-	double least = INFINITY;
-
 	for (size_t i = 0; i < nr; i++) {
-		points[i].best[axis] = points[i].at[axis] < least;
-		least = fmin(least, points[i].at[axis]);
+		points[i].best[axis] = true;
+		for (size_t k = 0; k < nr; k++)
+			if (points[k].ns <= points[i].ns &&
+			    points[k].at[axis] <= points[i].at[axis] &&
+			    (points[k].ns < points[i].ns ||
+			     points[k].at[axis] < points[i].at[axis]))
+				points[i].best[axis] = false;
 	}
 }
 

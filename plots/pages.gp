@@ -6,8 +6,8 @@
 # Blocks of the data file:
 #	frame		last event, highest number of pages
 #	panels		strategy, label
-#	points NNN	of panel NNN: event, then pages that are live, metadata, pooled,
-#			leaked, censored
+#	points NNN	of panel NNN, corners of steps: event, then pages that are live,
+#			metadata, pooled, leaked, censored
 #
 # See style.gp for the variables.
 
@@ -96,7 +96,7 @@ do for [p = 1:nr_panels] {
 			(bottom + rows * panel_height / 2) / height center rotate by 90 \
 			textcolor rgb colour("muted")
 	}
-	plot for [k = 5:1:-1] data index block("points", p) using 1:(upto(k)) with fillsteps \
+	plot for [k = 5:1:-1] data index block("points", p) using 1:(upto(k)) with filledcurves y=0 \
 		fillstyle solid noborder fillcolor rgb colour(word(classes, k))
 	unset object
 	unset label

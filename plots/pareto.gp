@@ -35,7 +35,7 @@ stats data index "points" using (strategy[int($0) + 1] = strcol(1), \
 longest = 0
 do for [i = 1:nr] { longest = strlen(label[i]) > longest ? strlen(label[i]) : longest }
 left = 92.0
-gutter = 24.0 + 0.56 * font_px * longest
+gutter = 32.0 + 0.56 * font_px * longest
 top = 34.0
 bottom = 58.0
 columns = narrow ? 1 : 2
