@@ -297,8 +297,9 @@ static uint64_t sink_bytes(const struct fl_open_args *args)
 }
 
 /*
- * Slots that a heap can ever cut off which has no more than @limit bytes out: runs
- * are neither split nor joined, so that each order may have had all of it.
+ * Slots that a heap can ever cut off which has no more than @limit bytes out.  A run
+ * comes to be, cut or split off, when none of its order is free, and splitting leaves
+ * one free at most: so each order may have had all of it, and one more.
  */
 static uint64_t slots_within(const struct fl_blocks *b, uint64_t limit)
 {
@@ -306,7 +307,7 @@ static uint64_t slots_within(const struct fl_blocks *b, uint64_t limit)
 
 	for (unsigned order = 0; order < FL_BLOCK_ORDERS &&
 	     run_bytes(b, order) <= limit; order++)
-		slots += limit / run_bytes(b, order) << order;
+		slots += (limit / run_bytes(b, order) + 1) << order;
 	return slots;
 }
 
