@@ -19,7 +19,7 @@
 #define NR_OPS			((uint64_t)2 << 20)
 
 /* Of all the time: when round 2 should be over. */
-#define SHARE_SETTINGS		0.65
+#define SHARE_SETTINGS		0.50
 
 #define NR_VARIED_MAX		24u
 #define NR_VARIED_FROM		6u	/* candidates whose settings are varied */
