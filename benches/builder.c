@@ -6,6 +6,7 @@
  *  policy=region   the same, each array in a region of its own
  *  policy=bound    an object of the region as large as the array might get
  *  policy=realloc  malloc's memory, doubled
+ *  policy=realloc_keep  the same, with a malloc that gives nothing back to the kernel
  *  policy=obstack  glibc's growing object
  *  policy=reserve  a reservation, pushed to without a check; pages come by fault
  *  policy=mremap   a mapping, doubled by moving its pages
@@ -40,7 +41,8 @@
 #define BOUND_FACTOR	4u
 
 static const char *const policies[] = {
-	"link", "region", "bound", "realloc", "obstack", "reserve", "mremap", NULL
+	"link", "region", "bound", "realloc", "realloc_keep", "obstack", "reserve",
+	"mremap", NULL
 };
 static const char *const strategies[] = {
 	"bump_down", "bump_up", "branch_site", "block_split", "segv_redirect",

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways.  Each has a start, a push and a finish, which are inlined into one
+ * The ways.  Each has a start, a run of pushes and a finish, which are inlined into one
  * driver, so that all of them are called alike.  What is pushed comes out of an empty
- * asm statement, so that loops without a check are no memset; compilers may keep what a
- * builder knows in registers where they can.
+ * asm statement, so that loops without a check are no memset.  While a run lasts, the
+ * next place and the end of the room are in registers, but for obstack, whose macros
+ * keep them in memory.
  */
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -18,6 +21,9 @@
 /* The first room of what doubles, in elements. */
 #define FIRST		4u
 
+/* The most that mallopt takes where a long has 64 bits. */
+#define MMAP_THRESHOLD_MAX	(32 << 20)
+
 /* Round robin in runs of so many. */
 #define RUN		8u
 
@@ -25,22 +31,18 @@
 #define HALF(length)	((length) / 2)
 
 typedef void (*start_fn)(struct work *w, struct array *a, unsigned slot);
-typedef void (*push_fn)(struct work *w, struct array *a, unsigned slot,
-			uint64_t value);
+typedef void (*run_fn)(struct work *w, struct array *a, unsigned slot, uint64_t from,
+		       uint64_t to);
 
-fl_hot void pushes(struct work *w, struct array *a, unsigned slot, uint64_t from,
-		   uint64_t to, push_fn push)
+/* @i, of which the compiler knows nothing. */
+fl_hot uint64_t element(uint64_t i)
 {
-	for (uint64_t i = from; i < to; i++) {
-		uint64_t value = i;
-
-		__asm__ volatile("" : "+r"(value));
-		push(w, a, slot, value);
-	}
+	__asm__ volatile("" : "+r"(i));
+	return i;
 }
 
 fl_hot void drive(struct work *w, uint64_t nr, uint64_t length, start_fn start,
-		  push_fn push, start_fn finish)
+		  run_fn run, start_fn finish)
 {
 	struct array *a = &w->arrays[w->nr_arrays];
 	const bool nested = w->args->values[SHAPE] == SHAPE_NESTED;
@@ -48,15 +50,15 @@ fl_hot void drive(struct work *w, uint64_t nr, uint64_t length, start_fn start,
 	w->nr_arrays += nr;
 	if (nr == 1) {
 		start(w, a, 0);
-		pushes(w, a, 0, 0, length, push);
+		run(w, a, 0, 0, length);
 		finish(w, a, 0);
 	} else if (nested) {
 		for (unsigned k = 0; k < nr; k++) {
 			start(w, &a[k], k);
-			pushes(w, &a[k], k, 0, HALF(length), push);
+			run(w, &a[k], k, 0, HALF(length));
 		}
 		for (unsigned k = (unsigned)nr; k-- > 0;) {
-			pushes(w, &a[k], k, HALF(length), length, push);
+			run(w, &a[k], k, HALF(length), length);
 			finish(w, &a[k], k);
 		}
 	} else {
@@ -64,8 +66,8 @@ fl_hot void drive(struct work *w, uint64_t nr, uint64_t length, start_fn start,
 			start(w, &a[k], k);
 		for (uint64_t i = 0; i < length; i += RUN)
 			for (unsigned k = 0; k < nr; k++)
-				pushes(w, &a[k], k, i, i + RUN < length ?
-				       i + RUN : length, push);
+				run(w, &a[k], k, i, i + RUN < length ?
+				    i + RUN : length);
 		for (unsigned k = 0; k < nr; k++)
 			finish(w, &a[k], k);
 	}
@@ -74,7 +76,7 @@ fl_hot void drive(struct work *w, uint64_t nr, uint64_t length, start_fn start,
 #define BUILD(name)							\
 	static void name##_build(struct work *w, uint64_t nr, uint64_t length) \
 	{								\
-		drive(w, nr, length, name##_start, name##_push, name##_finish); \
+		drive(w, nr, length, name##_start, name##_run, name##_finish); \
 	}
 
 static int nothing_to_begin(struct work *w)
@@ -112,11 +114,16 @@ fl_hot void link_start(struct work *w, struct array *a, unsigned slot)
 	fl_builder_open(&w->builders[slot], w->on.strategy, w->on.region, 8);
 }
 
-fl_hot void link_push(struct work *w, struct array *a, unsigned slot,
-		      uint64_t value)
+fl_hot void link_run(struct work *w, struct array *a, unsigned slot, uint64_t from,
+		     uint64_t to)
 {
+	struct fl_builder *b = &w->builders[slot];
+	struct fl_builder_run run = fl_builder_run_begin(b);
+
 	(void)a;
-	*(uint64_t *)fl_builder_push(&w->builders[slot], sizeof(value)) = value;
+	for (uint64_t i = from; i < to; i++)
+		*(uint64_t *)fl_builder_run_push(b, &run, sizeof(i)) = element(i);
+	fl_builder_run_end(b, run);
 }
 
 fl_hot void link_finish(struct work *w, struct array *a, unsigned slot)
@@ -144,7 +151,7 @@ fl_hot void region_start(struct work *w, struct array *a, unsigned slot)
 
 static void region_build(struct work *w, uint64_t nr, uint64_t length)
 {
-	drive(w, nr, length, region_start, link_push, link_finish);
+	drive(w, nr, length, region_start, link_run, link_finish);
 }
 
 static void regions_over(struct work *w)
@@ -163,12 +170,16 @@ fl_hot void bound_start(struct work *w, struct array *a, unsigned slot)
 	a->base = a->next = w->on.strategy->object_new(w->on.region, w->bound * 8, 8, 0);
 }
 
-fl_hot void bound_push(struct work *w, struct array *a, unsigned slot,
-		       uint64_t value)
+fl_hot void bound_run(struct work *w, struct array *a, unsigned slot, uint64_t from,
+		      uint64_t to)
 {
+	uint64_t *next = a->next;
+
 	(void)w;
 	(void)slot;
-	*a->next++ = value;
+	for (uint64_t i = from; i < to; i++)
+		*next++ = element(i);
+	a->next = next;
 }
 
 fl_hot void bound_finish(struct work *w, struct array *a, unsigned slot)
@@ -206,13 +217,29 @@ static fl_cold void realloc_more(struct work *w, struct array *a)
 	a->end = base + room;
 }
 
-fl_hot void realloc_push(struct work *w, struct array *a, unsigned slot,
-			 uint64_t value)
+/* @more: doubles the room. */
+fl_hot void doubling_run(struct work *w, struct array *a, uint64_t from, uint64_t to,
+			 void (*more)(struct work *w, struct array *a))
+{
+	uint64_t *next = a->next, *end = a->end;
+
+	for (uint64_t i = from; i < to; i++) {
+		if (fl_unlikely(next == end)) {
+			a->next = next;
+			more(w, a);
+			next = a->next;
+			end = a->end;
+		}
+		*next++ = element(i);
+	}
+	a->next = next;
+}
+
+fl_hot void realloc_run(struct work *w, struct array *a, unsigned slot, uint64_t from,
+			uint64_t to)
 {
 	(void)slot;
-	if (fl_unlikely(a->next == a->end))
-		realloc_more(w, a);
-	*a->next++ = value;
+	doubling_run(w, a, from, to, realloc_more);
 }
 
 fl_hot void realloc_finish(struct work *w, struct array *a, unsigned slot)
@@ -228,6 +255,18 @@ static void realloc_over(struct work *w)
 {
 	for (uint64_t i = 0; i < w->nr_arrays; i++)
 		free(w->arrays[i].base);
+}
+
+/*
+ * realloc_keep: by default free gives the top of the heap back to the kernel, as soon as
+ * there are 128 KiB of it, and the next lifetime pays for the page faults.  Not here: regions keep
+ * their blocks, too.  A sample is a process of its own.
+ */
+static int keep_all(struct work *w)
+{
+	(void)w;
+	return mallopt(M_TRIM_THRESHOLD, INT_MAX) &&
+	       mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_MAX) ? 0 : -EINVAL;
 }
 
 /* obstack: glibc's growing object, one obstack for each that is open. */
@@ -246,16 +285,18 @@ fl_hot void obstack_start(struct work *w, struct array *a, unsigned slot)
 	(void)slot;
 }
 
-fl_hot void obstack_push(struct work *w, struct array *a, unsigned slot,
-			 uint64_t value)
+fl_hot void obstack_run(struct work *w, struct array *a, unsigned slot, uint64_t from,
+			uint64_t to)
 {
 	struct obstack *o = &w->obstacks[slot];
 
 	(void)a;
-	if (fl_unlikely(obstack_room(o) < sizeof(value)))
-		obstack_make_room(o, sizeof(value));
-	*(uint64_t *)obstack_next_free(o) = value;
-	obstack_blank_fast(o, sizeof(value));
+	for (uint64_t i = from; i < to; i++) {
+		if (fl_unlikely(obstack_room(o) < sizeof(i)))
+			obstack_make_room(o, sizeof(i));
+		*(uint64_t *)obstack_next_free(o) = element(i);
+		obstack_blank_fast(o, sizeof(i));
+	}
 }
 
 fl_hot void obstack_finish_it(struct work *w, struct array *a, unsigned slot)
@@ -265,7 +306,7 @@ fl_hot void obstack_finish_it(struct work *w, struct array *a, unsigned slot)
 
 static void obstack_build(struct work *w, uint64_t nr, uint64_t length)
 {
-	drive(w, nr, length, obstack_start, obstack_push, obstack_finish_it);
+	drive(w, nr, length, obstack_start, obstack_run, obstack_finish_it);
 }
 
 static void obstacks_over(struct work *w)
@@ -310,7 +351,7 @@ fl_hot void reserve_finish(struct work *w, struct array *a, unsigned slot)
 
 static void reserve_build(struct work *w, uint64_t nr, uint64_t length)
 {
-	drive(w, nr, length, reserve_start, bound_push, reserve_finish);
+	drive(w, nr, length, reserve_start, bound_run, reserve_finish);
 }
 
 static void reserves_over(struct work *w)
@@ -343,18 +384,16 @@ static fl_cold void mremap_more(struct work *w, struct array *a)
 	a->end = (uint64_t *)(void *)((char *)base + room);
 }
 
-fl_hot void mremap_push(struct work *w, struct array *a, unsigned slot,
-			uint64_t value)
+fl_hot void mremap_run(struct work *w, struct array *a, unsigned slot, uint64_t from,
+		       uint64_t to)
 {
 	(void)slot;
-	if (fl_unlikely(a->next == a->end))
-		mremap_more(w, a);
-	*a->next++ = value;
+	doubling_run(w, a, from, to, mremap_more);
 }
 
 static void mremap_build(struct work *w, uint64_t nr, uint64_t length)
 {
-	drive(w, nr, length, realloc_start, mremap_push, realloc_finish);
+	drive(w, nr, length, realloc_start, mremap_run, realloc_finish);
 }
 
 static void mremap_over(struct work *w)
@@ -369,6 +408,7 @@ const struct way builder_ways[] = {
 	{ true, nothing_to_begin, region_build, regions_over, nothing_to_do },
 	{ true, nothing_to_begin, bound_build, region_over, nothing_to_do },
 	{ false, nothing_to_begin, realloc_build, realloc_over, nothing_to_do },
+	{ false, keep_all, realloc_build, realloc_over, nothing_to_do },
 	{ false, obstacks_begin, obstack_build, obstacks_over, obstacks_end },
 	{ false, reserves_begin, reserve_build, reserves_over, reserves_end },
 	{ false, nothing_to_begin, mremap_build, mremap_over, nothing_to_do },

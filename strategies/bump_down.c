@@ -121,6 +121,7 @@ static int strategy_region_create(struct fl_heap *pub, struct fl_region **out)
 	region->heap = heap;
 	region->pub.events = &heap->pub.events;
 	region->pub.cursor = whole_block(region->first);
+	fl_loan_from_gap(&region->pub, heap, FL_GAP_BELOW_BUMP);
 	*out = &region->pub;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "faultline/builder.h"
 #include "faultline/slowpath.h"
 #include "vm/blocks.h"
 #include "vm/giveback.h"
@@ -430,6 +431,10 @@ void fl_blocks_close(struct fl_heap *heap)
 {
 	struct fl_blocks *b = (struct fl_blocks *)heap;
 
+	/* A region is the first member of its record; given back, it has none. */
+	for (uint64_t i = 0; i < b->nr_records; i++)
+		fl_builders_bereave((struct fl_region *)(void *)
+				    (b->records + i * b->record_bytes));
 	if (b->range.handle)
 		fl_fault_unwatch(&b->range);
 	fl_sites_close(&b->sites);

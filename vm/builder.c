@@ -5,9 +5,6 @@
 
 #include "faultline/builder.h"
 
-/* The first chunk; what is not used of it goes back. */
-#define FIRST_BYTES	512u
-
 /*
  * What a first chunk holds when it cannot grow where it is: up to this it moves, and
  * stays the only one; above it the next chunk is a second one, and all are copied at
@@ -75,6 +72,7 @@ static void unlist(struct fl_builder *b)
 static void end(struct fl_builder *b, enum fl_builder_state state)
 {
 	b->next = b->end = b->first = NULL;
+	b->low = NULL;
 	b->state = state;
 }
 
@@ -106,7 +104,8 @@ void fl_builders_bereave(struct fl_region *region)
 		struct fl_builder *b = region->builders;
 
 		region->builders = b->older;
-		misused(b, "its region was reset or destroyed while it was open");
+		misused(b, "its region was reset or destroyed, or its heap closed, "
+			   "while it was open");
 		if (!has_chunks(b))
 			free(b->chunk.base);
 		end(b, FL_BUILDER_BEREFT);
@@ -117,7 +116,7 @@ void fl_builders_bereave(struct fl_region *region)
 static int more_elsewhere(struct fl_builder *b, size_t bytes)
 {
 	const size_t used = (size_t)(b->next - b->first);
-	size_t want = b->chunk.bytes ? 2 * b->chunk.bytes : FIRST_BYTES;
+	size_t want = b->chunk.bytes ? 2 * b->chunk.bytes : FL_BUILDER_FIRST_BYTES;
 	char *base;
 
 	if (want < used + bytes)
@@ -133,16 +132,29 @@ static int more_elsewhere(struct fl_builder *b, size_t bytes)
 	return 0;
 }
 
-/* Twice as long, where it is. */
+/* Twice as long, where it is; but the first time as long as it can rely on. */
 static bool grow(struct fl_builder *b, size_t bytes)
 {
 	const uint64_t more = b->chunk.bytes > bytes ? b->chunk.bytes : bytes;
+	const uint64_t tail = b->region->tail_bytes;
+	const uint64_t want = b->chunk.bytes + more;
 
-	if (b->strategy->chunk_grow(b->region, &b->chunk,
-				    b->chunk.bytes + more))
+	if (b->strategy->chunk_grow(b->region, &b->chunk, want < tail ? tail : want) &&
+	    (want >= tail || b->strategy->chunk_grow(b->region, &b->chunk, want)))
 		return false;
 	b->end = b->chunk.base + b->chunk.bytes;
 	return true;
+}
+
+/* Where the chunk was cut off its region's gap, unless it is a block of its own. */
+static char **low_of(const struct fl_builder *b)
+{
+	struct fl_region *region = b->region;
+
+	if (b->chunk.loan || region->gap == FL_GAP_NONE)
+		return NULL;
+	return region->gap == FL_GAP_BELOW_BUMP ? &region->cursor.limit :
+	       &region->cursor.bump;
 }
 
 /* Into a larger chunk, so that what began in the rest of a block can be linked. */
@@ -154,6 +166,7 @@ static void move(struct fl_builder *b, const struct fl_chunk *chunk)
 	memcpy(chunk->base, b->first, used);
 	b->copied_bytes += used;
 	b->chunk = *chunk;
+	b->low = low_of(b);
 	b->first = chunk->base;
 	b->next = chunk->base + used;
 	b->end = chunk->base + chunk->bytes;
@@ -173,14 +186,30 @@ static size_t head_bytes(const struct fl_builder *b)
  */
 static int first_chunk(struct fl_builder *b, size_t bytes)
 {
-	const uint64_t want = bytes < FIRST_BYTES ? FIRST_BYTES : bytes;
-	int err = b->strategy->chunk_take(b->region, want, b->align, &b->chunk);
+	struct fl_region *region = b->region;
+	const bool gap = region->gap != FL_GAP_NONE;
+	const size_t least = bytes < FL_BUILDER_FIRST_BYTES ?
+		FL_BUILDER_FIRST_BYTES : bytes;
+	size_t want = least;
+	int err;
 
+	if (gap && !region->error && bytes <= FL_BUILDER_FIRST_BYTES) {
+		fl_builder_cut(b, region, b->align);
+		if (b->chunk.base)
+			return 0;
+		/* More than there is here, so that it begins elsewhere. */
+		want = region->tail_bytes + FL_GRAIN_BYTES;
+	}
+	err = b->strategy->chunk_take(region, want, b->align, &b->chunk);
 	if (err && want > bytes)
-		err = b->strategy->chunk_take(b->region, bytes, b->align,
-					      &b->chunk);
+		err = b->strategy->chunk_take(region, bytes, b->align, &b->chunk);
 	if (err)
 		return err;
+	b->low = low_of(b);
+	if (b->low && want > least && b->chunk.bytes > least) {
+		b->chunk.bytes = least;
+		*b->low = b->chunk.base + least;
+	}
 	b->nr_chunks = 1;
 	b->first = b->next = b->chunk.base;
 	b->end = b->chunk.base + b->chunk.bytes;
@@ -218,6 +247,7 @@ static int more_chunk(struct fl_builder *b, size_t bytes)
 	full->bytes = used;
 	full->older = b->full;
 	b->full = full;
+	b->low = NULL;
 	b->full_bytes += used;
 	b->chunk = chunk;
 	b->first = b->next = chunk.base + head;
@@ -234,8 +264,10 @@ static bool make_room(struct fl_builder *b, size_t bytes)
 		b->error = !has_chunks(b) ? more_elsewhere(b, bytes) :
 			b->chunk.base ? more_chunk(b, bytes) :
 			first_chunk(b, bytes);
-	if (b->error)
+	if (b->error) {
 		b->next = b->end = b->first = NULL;
+		b->low = NULL;
+	}
 	return !b->error;
 }
 
@@ -248,6 +280,18 @@ void *fl_builder_more(struct fl_builder *b, size_t bytes)
 	p = b->next;
 	b->next += bytes;
 	return p;
+}
+
+struct fl_builder_run fl_builder_run_more(struct fl_builder *b, char *next,
+					  size_t bytes)
+{
+	if (!is_open(b, "a push"))
+		return (struct fl_builder_run){ nowhere, nowhere + bytes };
+	if (!b->error)
+		b->next = next;
+	if (!make_room(b, bytes))
+		return (struct fl_builder_run){ nowhere, nowhere + bytes };
+	return (struct fl_builder_run){ b->next, b->end };
 }
 
 void fl_builder_append_slowly(struct fl_builder *b, const void *data,
@@ -297,7 +341,7 @@ static bool links(const struct fl_builder *b)
 	       (b->strategy->chunk_rest_serves || used >= b->chunk.bytes / 2);
 }
 
-int fl_builder_close(struct fl_builder *b, void **array, uint64_t *bytes)
+int fl_builder_close_slowly(struct fl_builder *b, void **array, uint64_t *bytes)
 {
 	const uint64_t total = fl_builder_bytes(b);
 	void *made = NULL;

@@ -171,10 +171,11 @@ int fl_chains_limited_create(struct fl_heap *heap, struct fl_region **out)
 {
 	int err = fl_chains_region_create(heap, out);
 
-	if (!err)
-		(*out)->cursor.limit =
-			((struct fl_chain_region *)*out)->first->base;
-	return err;
+	if (err)
+		return err;
+	(*out)->cursor.limit = ((struct fl_chain_region *)*out)->first->base;
+	fl_loan_from_gap(*out, (struct fl_blocks *)heap, FL_GAP_BELOW_BUMP);
+	return 0;
 }
 
 void fl_chains_limited_reset(struct fl_region *pub)

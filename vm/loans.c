@@ -3,6 +3,21 @@
 
 #include "vm/loans.h"
 
+/* What a chunk that grows can rely on, and so what of a block may be lost. */
+#define TAIL_SHARE	16u
+#define TAIL_BYTES_MIN	512u
+#define TAIL_BYTES_MAX	4096u
+
+void fl_loan_from_gap(struct fl_region *region, const struct fl_blocks *heap,
+		      enum fl_gap gap)
+{
+	const uint64_t share = heap->block_bytes / TAIL_SHARE;
+
+	region->gap = gap;
+	region->tail_bytes = share < TAIL_BYTES_MIN ? TAIL_BYTES_MIN :
+		share > TAIL_BYTES_MAX ? TAIL_BYTES_MAX : (uint32_t)share;
+}
+
 int fl_loan_block(struct fl_region *region, struct fl_blocks *heap,
 		  struct fl_block **chain, uint64_t bytes,
 		  struct fl_chunk *chunk)
@@ -80,10 +95,16 @@ static int take(struct fl_region *region, struct gap gap, struct fl_blocks *heap
 		struct fl_chunk *chunk)
 {
 	char *base = fl_align_up(*gap.low, align);
+	int err;
 
 	bytes = whole_grains(bytes);
-	if (region->error || !fits(base, bytes, *gap.high))
-		return fl_loan_block(region, heap, chain, bytes, chunk);
+	if (region->error || !fits(base, bytes, *gap.high)) {
+		err = fl_loan_block(region, heap, chain, bytes, chunk);
+		if (err || (int64_t)(chunk->bytes - bytes) <= *gap.high - *gap.low)
+			return err;
+		base = chunk->base;
+		*gap.high = base + chunk->bytes;
+	}
 	*gap.low = base + bytes;
 	chunk->base = base;
 	chunk->bytes = bytes;

@@ -13,9 +13,10 @@
  * Up: it is cut off at bump, and what is left serves again only if nothing was
  * allocated meanwhile.
  *
- * A chunk that does not fit is a block of its own.  At its return the region goes
- * on in what is left of that block or in its own, whichever has more room; the
- * other's room is lost.
+ * For a chunk that does not fit the region goes on in another block, if that leaves
+ * it more room than it has, and the chunk is cut off there.  Else the chunk is a block
+ * of its own, at whose return the region goes on in what is left of that block or in
+ * its own, whichever has more room.  The other's room is lost.
  *
  * A "chain" is a list of the region's blocks, by next, that its reset and its
  * destruction give back; a chunk's block is on it from the first.
@@ -26,6 +27,13 @@
 #define FL_VM_LOANS_H
 
 #include "vm/blocks.h"
+
+/*
+ * fl_loan_from_gap: Of a region just made: chunks may be cut off its gap, and those
+ * that grow begin where a sixteenth of a block, and at most 4 KiB, is left for them.
+ */
+void fl_loan_from_gap(struct fl_region *region, const struct fl_blocks *heap,
+		      enum fl_gap gap);
 
 /* The hooks, but for the region's @heap and @chain. */
 int fl_loan_take_down(struct fl_region *region, struct fl_blocks *heap,

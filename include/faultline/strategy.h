@@ -38,7 +38,7 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		5u
+#define FL_ABI_VERSION		6u
 
 /* The compiler at work, for the tables of modules: "gcc 12.2.0". */
 #ifdef __clang__
@@ -78,6 +78,13 @@ struct fl_tunable {
 	const char *const *choices;	/* NULL-terminated, for choices only */
 };
 
+/* Where what is free in the current block lies, if chunks may be cut off it. */
+enum fl_gap {
+	FL_GAP_NONE,
+	FL_GAP_BELOW_BUMP,		/* from limit to bump */
+	FL_GAP_ABOVE_BUMP,		/* from bump to limit */
+};
+
 /*
  * A region as kernels and harness see it.  A strategy embeds it as the first
  * member of its own region struct.
@@ -90,6 +97,10 @@ struct fl_tunable {
  *         overlap (they came from the sink).
  * builders: those that are open (faultline/builder.h).
  * larges, large_error: its arrays in an area (faultline/large.h).
+ * gap, tail_bytes: set at creation, by strategies of which anybody who holds the region
+ *         may cut a chunk off the low end of what is free in the current block, by
+ *         moving one member of the cursor, without asking chunk_take.  What is to grow
+ *         does not begin where no more than tail_bytes are left: so much, it can rely on.
  */
 struct fl_events;
 struct fl_builder;
@@ -101,6 +112,8 @@ struct fl_region {
 	struct fl_builder *builders;
 	struct fl_large *larges;
 	int large_error;
+	enum fl_gap gap;
+	uint32_t tail_bytes;
 };
 
 /*

@@ -138,13 +138,76 @@ static void moved_and_linked(void **state)
 
 	(void)state;
 	place_open(&p, "bump_down", 0);
-	p.s->object_new(p.region, BLOCK_BYTES - 2048, 8, 1);
+	p.s->object_new(p.region, BLOCK_BYTES - 8192, 8, 1);
 	fl_builder_open(&b, p.s, p.region, 8);
 	push_words(&b, 2000);
 	close_words(&b, 2000);
 	assert_true(b.linked);
-	assert_in_range(b.copied_bytes, 512, 2048);
+	assert_in_range(b.copied_bytes, 512, 8192);
 	assert_int_equal(b.nr_chunks, 2);
+	place_close(&p);
+}
+
+/* Up to 4 KiB, and alone, it never moves: it does not begin where that is not left. */
+static void short_arrays_stay(void **state)
+{
+	static const char *const names[] = { "bump_down", "bump_up", "branch_site" };
+	struct place p;
+	struct fl_builder b;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+		place_open(&p, names[k], 0);
+		for (uint64_t rest = 0; rest < 2 * 4096; rest += 136) {
+			p.s->region_reset(p.region);
+			p.s->object_new(p.region, BLOCK_BYTES - rest, 8, 1);
+			fl_builder_open(&b, p.s, p.region, 8);
+			push_words(&b, 512);
+			close_words(&b, 512);
+			assert_true(b.linked);
+			assert_int_equal(b.copied_bytes, 0);
+			assert_int_equal(b.nr_chunks, 1);
+		}
+		place_close(&p);
+	}
+}
+
+/* Pushed in runs, with more than a block, and without memory. */
+static void in_runs(void **state)
+{
+	static const char *const names[] = { "bump_down", "segv_redirect", "segv_extend" };
+	struct fl_builder_run run;
+	struct place p;
+	struct fl_builder b;
+	uint64_t bytes;
+	void *array;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+		place_open(&p, names[k], 0);
+		fl_builder_open(&b, p.s, p.region, 8);
+		for (uint64_t i = 0; i < 20000;) {
+			run = fl_builder_run_begin(&b);
+			for (uint64_t end = i + 5000; i < end; i++)
+				*(uint64_t *)fl_builder_run_push(&b, &run, 8) = i;
+			fl_builder_run_end(&b, run);
+			assert_int_equal(fl_builder_bytes(&b), i * 8);
+		}
+		close_words(&b, 20000);
+		run = fl_builder_run_begin(&b);
+		*(uint64_t *)fl_builder_run_push(&b, &run, 8) = 1;
+		fl_builder_run_end(&b, run);
+		assert_int_equal(fl_builder_close(&b, &array, &bytes), -EINVAL);
+		place_close(&p);
+	}
+	place_open(&p, "bump_down", 4 * BLOCK_BYTES);
+	fl_builder_open(&b, p.s, p.region, 8);
+	run = fl_builder_run_begin(&b);
+	for (uint64_t i = 0; i < 100000; i++)
+		*(uint64_t *)fl_builder_run_push(&b, &run, 8) = i;
+	fl_builder_run_end(&b, run);
+	push_words(&b, 1000);
+	assert_int_equal(fl_builder_close(&b, &array, &bytes), -ENOMEM);
 	place_close(&p);
 }
 
@@ -234,17 +297,20 @@ static void empty(void **state)
 {
 	struct place p;
 	struct fl_builder b;
+	struct fl_cursor before;
 	uint64_t bytes = 1;
 	void *array = &b;
 
 	(void)state;
 	place_open(&p, "bump_down", 0);
+	before = p.region->cursor;
 	fl_builder_open(&b, p.s, p.region, 8);
 	fl_builder_append(&b, NULL, 0);
 	assert_int_equal(fl_builder_close(&b, &array, &bytes), 0);
 	assert_null(array);
 	assert_int_equal(bytes, 0);
-	assert_int_equal(b.nr_chunks, 0);
+	assert_ptr_equal(p.region->cursor.bump, before.bump);
+	assert_ptr_equal(p.region->cursor.limit, before.limit);
 	place_close(&p);
 }
 
@@ -275,7 +341,10 @@ static void exhausted(void **state)
 	}
 }
 
-enum misuse { PUSH_AFTER_CLOSE, CLOSE_TWICE, RESET, DESTROY, NR_MISUSES };
+#define ENDED	"faultline: builder: its region was reset or destroyed, or its heap closed, " \
+		"while it was open\n"
+
+enum misuse { PUSH_AFTER_CLOSE, CLOSE_TWICE, RESET, DESTROY, CLOSE_HEAP, NR_MISUSES };
 
 static int misuse(enum misuse what, bool strict)
 {
@@ -293,6 +362,8 @@ static int misuse(enum misuse what, bool strict)
 		p.s->region_reset(p.region);
 	else if (what == DESTROY)
 		p.s->region_destroy(p.region);
+	else if (what == CLOSE_HEAP)
+		p.s->close(p.heap);
 	else
 		err = fl_builder_close(&b, &array, &bytes);
 	assert_int_equal(err, 0);
@@ -300,7 +371,10 @@ static int misuse(enum misuse what, bool strict)
 		push_words(&b, 10000);
 	err = fl_builder_close(&b, &array, &bytes);
 	fl_builder_drop(&b);
-	place_close(&p);
+	if (what == CLOSE_HEAP)
+		fl_module_unload(&p.module);
+	else
+		place_close(&p);
 	return err;
 }
 
@@ -311,6 +385,7 @@ static void misuse_is_harmless(void **state)
 	assert_int_equal(misuse(CLOSE_TWICE, false), -EINVAL);
 	assert_int_equal(misuse(RESET, false), -ESTALE);
 	assert_int_equal(misuse(DESTROY, false), -ESTALE);
+	assert_int_equal(misuse(CLOSE_HEAP, false), -ESTALE);
 }
 
 static void misuse_is_caught(void **state)
@@ -318,8 +393,9 @@ static void misuse_is_caught(void **state)
 	static const char *const says[] = {
 		[PUSH_AFTER_CLOSE] = "faultline: builder: a push after its close\n",
 		[CLOSE_TWICE] = "faultline: builder: a close after its close\n",
-		[RESET] = "faultline: builder: its region was reset or destroyed while it was open\n",
-		[DESTROY] = "faultline: builder: its region was reset or destroyed while it was open\n",
+		[RESET] = ENDED,
+		[DESTROY] = ENDED,
+		[CLOSE_HEAP] = ENDED,
 	};
 
 	(void)state;
@@ -353,6 +429,8 @@ int main(void)
 		cmocka_unit_test(linked_in_place),
 		cmocka_unit_test(copied_from_chunks),
 		cmocka_unit_test(moved_and_linked),
+		cmocka_unit_test(short_arrays_stay),
+		cmocka_unit_test(in_runs),
 		cmocka_unit_test(rest_of_a_block),
 		cmocka_unit_test(nested),
 		cmocka_unit_test(without_a_rest),
