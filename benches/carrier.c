@@ -74,3 +74,23 @@ void carrier_close(struct carrier *carrier)
 	if (carrier->heap)
 		carrier->strategy->close(carrier->heap);
 }
+
+int carrier_probe_ring(enum fl_read_by by, size_t bytes, char *reason,
+		       size_t reason_bytes)
+{
+	static const struct fl_strategy none = { .name = "none" };
+	struct fl_reader reader;
+	int err = fl_reader_open(&reader, &none, FL_READ_BOUNCE, bytes);
+
+	if (err)
+		return err;
+	err = fl_reader_by(&reader, by);
+	fl_reader_close(&reader);
+	if (err == -ENOTSUP)
+		snprintf(reason, reason_bytes, "built without liburing: install liburing-dev");
+	else if (err)
+		snprintf(reason, reason_bytes, "io_uring: %s%s", strerror(-err),
+			 err == -ENOMEM ? ": raise ulimit -l" :
+			 err == -EPERM ? ": see sysctl kernel.io_uring_disabled" : "");
+	return err;
+}

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "faultline/bench.h"
+#include "faultline/read.h"
 
 /* A strategy, a heap of it and a region; all NULL: not open. */
 struct carrier {
@@ -45,5 +46,13 @@ int carrier_open(struct carrier *carrier, const struct fl_bench_args *args,
 		 const struct fl_open_args *need, char *reason,
 		 size_t reason_bytes);
 void carrier_close(struct carrier *carrier);
+
+/*
+ * carrier_probe_ring: Can a reader read by @by (faultline/read.h), into a buffer of
+ * @bytes if that is registered?  Really asks for a ring.
+ * Returns 0, or -errno with a reason.
+ */
+int carrier_probe_ring(enum fl_read_by by, size_t bytes, char *reason,
+		       size_t reason_bytes);
 
 #endif

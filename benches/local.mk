@@ -15,6 +15,7 @@ bench_LTLIBRARIES += %D%/icache.la
 bench_LTLIBRARIES += %D%/json.la
 bench_LTLIBRARIES += %D%/large.la
 bench_LTLIBRARIES += %D%/read.la
+bench_LTLIBRARIES += %D%/read_job.la
 bench_LTLIBRARIES += %D%/syscall.la
 bench_LTLIBRARIES += %D%/trap.la
 
@@ -76,6 +77,13 @@ bench_LTLIBRARIES += %D%/trap.la
 	%D%/carrier.c \
 	%D%/carrier.h \
 	%D%/read.c
+
+%C%_read_job_la_SOURCES = \
+	%D%/carrier.c \
+	%D%/carrier.h \
+	%D%/http.c \
+	%D%/http.h \
+	%D%/read_job.c
 
 %C%_trap_la_SOURCES = \
 	%D%/companion.c \

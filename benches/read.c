@@ -11,6 +11,9 @@
  *  way=keep        fl_region_read, into an object of as much as is asked for
  *  way=guard       read() without a size, upwards to a guard that ends it
  *
+ * Those of the region by read() (by=call), by io_uring (by=ring), or by io_uring into a
+ * registered buffer (by=ring_fixed; bounce).
+ *
  * An op is one read.  What is asked for, and how much of it there is to come, are
  * tunables.  Before each read the file begins anew (lseek), or the pipe or socket is
  * filled; that is in the time of all ways.  A region is reset after LIFE_BYTES that were
@@ -31,7 +34,7 @@
 #include "vm/guard.h"
 #include "vm/reserve.h"
 
-enum { WAY, STRATEGY, SOURCE, ASK, COME, BLOCK };
+enum { WAY, BY, STRATEGY, SOURCE, ASK, COME, BLOCK };
 enum { RAW, UNALIGNED, MALLOC, GIVE_BACK, BOUNCE, KEEP, GUARD };
 enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 
@@ -45,6 +48,7 @@ enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 static const char *const ways[] = {
 	"raw", "unaligned", "malloc", "give_back", "bounce", "keep", "guard", NULL
 };
+static const char *const bys[] = { "call", "ring", "ring_fixed", NULL };
 static const char *const strategies[] = {
 	"bump_down", "bump_up", "segv_redirect", "demand_zero", "segv_extend",
 	"uffd_rw", NULL
@@ -55,6 +59,11 @@ static const struct fl_tunable tunables[] = {
 	[WAY] = {
 		.name = "way", .unit = "", .kind = FL_TUNABLE_CHOICE,
 		.help = "where it is read to", .choices = ways,
+	},
+	[BY] = {
+		.name = "by", .unit = "", .kind = FL_TUNABLE_CHOICE,
+		.help = "how the kernel is asked (give_back, bounce, keep)",
+		.choices = bys,
 	},
 	[STRATEGY] = {
 		.name = "strategy", .unit = "", .kind = FL_TUNABLE_CHOICE,
@@ -88,7 +97,7 @@ enum { WASTED, COPIED, CALLS };
 static const struct fl_bench_metric metrics[] = {
 	[WASTED] = { "wasted_bytes", "bytes", "per read: asked for, held, and not come" },
 	[COPIED] = { "copied_bytes", "bytes", "per read: copied in user space" },
-	[CALLS] = { "reads", "1", "read() calls per op" },
+	[CALLS] = { "reads", "1", "read() or io_uring_enter() calls per op" },
 };
 
 /* One sample. */
@@ -224,6 +233,12 @@ static int open_region(struct work *w, char *reason, size_t reason_bytes)
 	if (err)
 		snprintf(reason, reason_bytes, "%s cannot give back: set way=bounce or keep",
 			 name);
+	if (!err) {
+		err = fl_reader_by(&w->reader, (enum fl_read_by)w->args->values[BY]);
+		if (err)
+			snprintf(reason, reason_bytes, "by=%s: %s",
+				 bys[w->args->values[BY]], strerror(-err));
+	}
 	return err;
 }
 
@@ -321,6 +336,22 @@ free_work:
 
 static int read_probe(const uint64_t *values, char *reason, size_t reason_bytes)
 {
+	const bool region = values[WAY] == GIVE_BACK || values[WAY] == BOUNCE ||
+			    values[WAY] == KEEP;
+
+	if (values[BY] != FL_READ_BY_CALL && !region) {
+		snprintf(reason, reason_bytes,
+			 "way=%s is read() alone: set by=call", ways[values[WAY]]);
+		return -EINVAL;
+	}
+	if (values[BY] == FL_READ_BY_RING_FIXED && values[WAY] != BOUNCE) {
+		snprintf(reason, reason_bytes,
+			 "only a buffer of the reader's own can be registered: set way=bounce");
+		return -EINVAL;
+	}
+	if (values[BY] != FL_READ_BY_CALL)
+		return carrier_probe_ring((enum fl_read_by)values[BY], values[ASK],
+					  reason, reason_bytes);
 	if (values[WAY] != GUARD || values[SOURCE] == SOURCE_FILE)
 		return 0;
 	snprintf(reason, reason_bytes,

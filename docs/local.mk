@@ -37,6 +37,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0030-what-a-sample-costs.md \
 	%D%/decisions/0032-free-runs-are-split.md \
 	%D%/decisions/0033-large-arrays-are-mappings-of-their-own.md \
+	%D%/decisions/0034-short-arrays-begin-where-they-can-end.md \
 	%D%/decisions/0035-direction-by-sites-alone.md \
 	%D%/decisions/0036-reference-results-are-campaigns.md \
 	%D%/decisions/0037-the-papers-numbers-are-queries.md \

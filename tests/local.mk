@@ -165,6 +165,7 @@ script_tests = \
 	%D%/benches/json.test \
 	%D%/benches/large.test \
 	%D%/benches/read.test \
+	%D%/benches/read_job.test \
 	%D%/benches/trap.test \
 	%D%/build/headers.test \
 	%D%/build/lists.test \

@@ -23,6 +23,8 @@ libfaultline_la_SOURCES = \
 	%D%/place.c \
 	%D%/private_fault_resume.h \
 	%D%/read.c \
+	%D%/read_ring.c \
+	%D%/read_ring.h \
 	%D%/reserve.c \
 	%D%/retain.c \
 	%D%/rseq.c \

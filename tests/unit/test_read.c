@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads into regions from pipes and sockets: short, interrupted, refused, at the end,
+ * Reads into regions from pipes and sockets, by read() and by io_uring: short, interrupted, refused, at the end,
  * and when memory runs out.  Files, on every strategy, are what `faultline conform
  * --check read` tries.
  */
@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -36,14 +37,26 @@ struct place {
 static const struct {
 	const char *name;
 	enum fl_read_how how;
+	enum fl_read_by by;
 } ways[] = {
-	{ "bump_down", FL_READ_GIVE_BACK }, { "bump_up", FL_READ_GIVE_BACK },
-	{ "bump_down", FL_READ_BOUNCE }, { "bump_down", FL_READ_KEEP },
-	{ "segv_redirect", FL_READ_BOUNCE }, { "segv_redirect", FL_READ_KEEP },
-	{ "segv_extend", FL_READ_KEEP }, { "demand_zero", FL_READ_BOUNCE },
+	{ "bump_down", FL_READ_GIVE_BACK, FL_READ_BY_CALL },
+	{ "bump_up", FL_READ_GIVE_BACK, FL_READ_BY_CALL },
+	{ "bump_down", FL_READ_BOUNCE, FL_READ_BY_CALL },
+	{ "bump_down", FL_READ_KEEP, FL_READ_BY_CALL },
+	{ "segv_redirect", FL_READ_BOUNCE, FL_READ_BY_CALL },
+	{ "segv_redirect", FL_READ_KEEP, FL_READ_BY_CALL },
+	{ "segv_extend", FL_READ_KEEP, FL_READ_BY_CALL },
+	{ "demand_zero", FL_READ_BOUNCE, FL_READ_BY_CALL },
+	/* Only where there are rings: see main(). */
+	{ "bump_down", FL_READ_GIVE_BACK, FL_READ_BY_RING },
+	{ "segv_redirect", FL_READ_BOUNCE, FL_READ_BY_RING },
+	{ "segv_extend", FL_READ_KEEP, FL_READ_BY_RING },
+	{ "bump_down", FL_READ_BOUNCE, FL_READ_BY_RING_FIXED },
 };
 
-#define NR_WAYS	(sizeof(ways) / sizeof(ways[0]))
+#define NR_WAYS_BY_CALL	8u
+
+static size_t nr_ways = sizeof(ways) / sizeof(ways[0]);
 
 static void place_open(struct place *p, size_t way, uint64_t limit_bytes)
 {
@@ -64,6 +77,7 @@ static void place_open(struct place *p, size_t way, uint64_t limit_bytes)
 	assert_int_equal(p->s->open(&args, &p->heap), 0);
 	assert_int_equal(p->s->region_create(p->heap, &p->region), 0);
 	assert_int_equal(fl_reader_open(&p->reader, p->s, ways[way].how, 1 << 20), 0);
+	assert_int_equal(fl_reader_by(&p->reader, ways[way].by), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p->fds), 0);
 }
 
@@ -85,7 +99,7 @@ static void short_reads(void **state)
 	char *before;
 
 	(void)state;
-	for (size_t way = 0; way < NR_WAYS; way++) {
+	for (size_t way = 0; way < nr_ways; way++) {
 		place_open(&p, way, 0);
 		before = p.s->object_new(p.region, 8, 8, 1);
 		assert_int_equal(write(p.fds[1], "hello", 5), 5);
@@ -106,13 +120,39 @@ static void short_reads(void **state)
 	}
 }
 
+/* What was left over stands before what comes, which is aligned. */
+static void behind_a_head(void **state)
+{
+	struct place p;
+	void *data;
+
+	(void)state;
+	for (size_t way = 0; way < nr_ways; way++) {
+		place_open(&p, way, 0);
+		assert_int_equal(write(p.fds[1], "hello", 5), 5);
+		assert_int_equal(fl_region_read_behind(&p.reader, p.region, p.fds[0],
+						       "oh, ", 4, 30000, &data), 5);
+		assert_memory_equal(data, "oh, hello", 9);
+		assert_int_equal(((uintptr_t)data + 4) % FL_READ_ALIGN, 0);
+		assert_int_equal(p.reader.copied_bytes,
+				 ways[way].how == FL_READ_BOUNCE ? 9 : 4);
+		assert_int_equal(p.reader.wasted_bytes, 60 +
+				 (ways[way].how == FL_READ_KEEP ? 30000 - 5 : 0));
+		shutdown(p.fds[1], SHUT_WR);
+		assert_int_equal(fl_region_read_behind(&p.reader, p.region, p.fds[0],
+						       "x", 1, 100, &data), 0);
+		assert_null(data);
+		place_close(&p);
+	}
+}
+
 static void at_the_end(void **state)
 {
 	struct place p;
 	void *data = &p;
 
 	(void)state;
-	for (size_t way = 0; way < NR_WAYS; way++) {
+	for (size_t way = 0; way < nr_ways; way++) {
 		place_open(&p, way, 0);
 		close(p.fds[1]);
 		p.fds[1] = -1;
@@ -132,11 +172,12 @@ static void refused(void **state)
 	void *data = &p;
 
 	(void)state;
-	for (size_t way = 0; way < NR_WAYS; way++) {
+	for (size_t way = 0; way < nr_ways; way++) {
 		place_open(&p, way, 0);
 		assert_int_equal(fcntl(p.fds[0], F_SETFL, O_NONBLOCK), 0);
-		assert_int_equal(fl_region_read(&p.reader, p.region, p.fds[0],
-						100, &data), -EAGAIN);
+		if (ways[way].by == FL_READ_BY_CALL)
+			assert_int_equal(fl_region_read(&p.reader, p.region, p.fds[0],
+							100, &data), -EAGAIN);
 		assert_int_equal(fl_region_read(&p.reader, p.region, -1, 100,
 						&data), -EBADF);
 		assert_null(data);
@@ -177,7 +218,7 @@ static void interrupted(void **state)
 
 	(void)state;
 	assert_int_equal(sigaction(SIGUSR1, &act, &old), 0);
-	for (size_t way = 0; way < NR_WAYS; way++) {
+	for (size_t way = 0; way < nr_ways; way++) {
 		struct sender sender = { .reader = pthread_self() };
 		void *data, *failed;
 		pthread_t thread;
@@ -216,7 +257,7 @@ static void all_of_a_socket(void **state)
 	struct place p;
 
 	(void)state;
-	for (size_t way = 0; way < NR_WAYS; way++) {
+	for (size_t way = 0; way < nr_ways; way++) {
 		void *data, *failed;
 		pthread_t thread;
 
@@ -264,17 +305,50 @@ static void cannot_give_back(void **state)
 	place_close(&p);
 }
 
+/* A buffer can be registered only if there is one; the reader goes on as it was. */
+static void nothing_to_register(void **state)
+{
+	struct place p;
+	void *data;
+
+	(void)state;
+	place_open(&p, 0, 0);
+	assert_int_equal(fl_reader_by(&p.reader, FL_READ_BY_RING_FIXED), -EINVAL);
+	assert_int_equal(write(p.fds[1], "x", 1), 1);
+	assert_int_equal(fl_region_read(&p.reader, p.region, p.fds[0], 1000,
+					&data), 1);
+	place_close(&p);
+}
+
+static bool rings(void)
+{
+	struct fl_reader r;
+	struct fl_strategy none = { .name = "" };
+	int err;
+
+	assert_int_equal(fl_reader_open(&r, &none, FL_READ_BOUNCE, 1 << 20), 0);
+	err = fl_reader_by(&r, FL_READ_BY_RING_FIXED);
+	fl_reader_close(&r);
+	if (err)
+		print_message("# SKIP reads by io_uring: %s\n", strerror(-err));
+	return !err;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_reads),
+		cmocka_unit_test(behind_a_head),
 		cmocka_unit_test(at_the_end),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(interrupted),
 		cmocka_unit_test(all_of_a_socket),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(cannot_give_back),
+		cmocka_unit_test(nothing_to_register),
 	};
 
+	if (!rings())
+		nr_ways = NR_WAYS_BY_CALL;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
