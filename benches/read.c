@@ -4,7 +4,8 @@
  * is always the same, warm, and aligned to 64 bytes.
  *
  *  way=raw         read() into that buffer
- *  way=unaligned   the same, 8 bytes further
+ *  way=unaligned   the same, 8 bytes further: 8 bytes after a page's beginning
+ *  way=unaligned_far  the same, 8 bytes before a page's end
  *  way=malloc      read() into a new malloc of as much as is asked for; freed together
  *  way=give_back   fl_region_read, into a chunk, the rest of which goes back
  *  way=bounce      fl_region_read, into a buffer, then copied
@@ -35,7 +36,7 @@
 #include "vm/reserve.h"
 
 enum { WAY, BY, STRATEGY, SOURCE, ASK, COME, BLOCK };
-enum { RAW, UNALIGNED, MALLOC, GIVE_BACK, BOUNCE, KEEP, GUARD };
+enum { RAW, UNALIGNED, UNALIGNED_FAR, MALLOC, GIVE_BACK, BOUNCE, KEEP, GUARD };
 enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 
 #define LIFE_BYTES	((uint64_t)512 << 10)
@@ -46,7 +47,7 @@ enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 #define PLANTED_EVERY	8u
 
 static const char *const ways[] = {
-	"raw", "unaligned", "malloc", "give_back", "bounce", "keep", "guard", NULL
+	"raw", "unaligned", "unaligned_far", "malloc", "give_back", "bounce", "keep", "guard", NULL
 };
 static const char *const bys[] = { "call", "ring", "ring_fixed", NULL };
 static const char *const strategies[] = {
@@ -146,6 +147,8 @@ static ssize_t read_once(struct work *w, char **data)
 		return read_plainly(w, w->buffer, data);
 	case UNALIGNED:
 		return read_plainly(w, w->buffer + 8, data);
+	case UNALIGNED_FAR:
+		return read_plainly(w, w->buffer + fl_page_bytes() - 8, data);
 	case MALLOC:
 		w->kept[w->nr_life] = malloc(w->ask);
 		return read_plainly(w, w->kept[w->nr_life], data);
