@@ -35,7 +35,7 @@
 #define WARM_LIVES	4u
 
 /* Planted: so many more elements, which makes all 12.5 % slower. */
-#define PLANTED(length)	((length) + ((length) + 7) / 8)
+#define PLANTED(length)	((length) + ((length) + 1) / FL_BENCH_PLANTED_EVERY)
 
 /* bound: how many times too large. */
 #define BOUND_FACTOR	4u

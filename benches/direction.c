@@ -58,7 +58,6 @@ enum { R_register, R_memory };
 #define STEPPED		(NR_SIZES / 4)
 
 /* Planted: so much more is done, all of it alike. */
-#define PLANTED_SHARE	8u
 
 static const char *const ways[] = { "down", "up", "down_top", "up_top", NULL };
 static const char *const sources[] = {
@@ -399,7 +398,7 @@ static void measure(const struct fl_bench_args *args, struct strip *strip,
 		uint64_t begin, more;
 
 		n = args->nr_ops - i < PIECE ? args->nr_ops - i : PIECE;
-		more = args->planted ? n / PLANTED_SHARE : 0;
+		more = args->planted ? n / FL_BENCH_PLANTED_EVERY : 0;
 		begin = fl_bench_piece_begin(args);
 		k->run(strip, n + more);
 		fl_bench_piece_end(args, begin, n, result);

@@ -20,7 +20,6 @@
 #include "vm/place.h"
 
 /* Planted: one op in so many faults twice, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 
 /* The first rounds fill page tables and caches. */
 #define WARM_ROUNDS	2u
@@ -90,7 +89,7 @@ static int measure(struct rig *rig, struct fl_bench_result *result, char *reason
 {
 	const struct fl_bench_args *args = rig->args;
 	const uint64_t nr_faults = args->nr_ops +
-		(args->planted ? args->nr_ops / PLANTED_EVERY : 0);
+		(args->planted ? args->nr_ops / FL_BENCH_PLANTED_EVERY : 0);
 	struct tally warm = { 0 }, sum = { .metered = true };
 	struct tally single = { .metered = true };
 	int err = rig_rounds(rig, WARM_ROUNDS * ROUND_FAULTS, false, &warm,
@@ -125,7 +124,7 @@ static int fault_run(const struct fl_bench_args *args,
 		.mechanism = mechanisms[values[MECHANISM]],
 		.args = args,
 		.nr_faults_max = WARM_ROUNDS * ROUND_FAULTS + args->nr_ops +
-				 args->nr_ops / PLANTED_EVERY + args->nr_single,
+				 args->nr_ops / FL_BENCH_PLANTED_EVERY + args->nr_single,
 	};
 	const int other = fl_place_other(args->cpu);
 	int err = 0;

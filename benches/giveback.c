@@ -23,7 +23,6 @@
 #include "vm/place.h"
 
 /* Planted: so many pages more, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 
 #define WARM_PAGES	(4u * SLOTS_MAX)
 
@@ -234,7 +233,7 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 	raw_ns = fl_ticks_raw_ns();
 	begin = fl_ticks();
 	err = sections(w, args->nr_ops + (args->planted ?
-		       args->nr_ops / PLANTED_EVERY : 0), false, reason,
+		       args->nr_ops / FL_BENCH_PLANTED_EVERY : 0), false, reason,
 		       reason_bytes);
 	ns_per_tick = (double)(fl_ticks_raw_ns() - raw_ns) /
 		      (double)(fl_ticks() - begin);

@@ -39,7 +39,6 @@ enum { UP_PLACE, UP_DOUBLE, DOWN_DOUBLE, DOWN_SLIDE, DOWN_REVERSE };
 #define PIECE		(64u << 10)
 
 /* Planted: so much more is done, all of it alike. */
-#define PLANTED_SHARE	8u
 
 static const char *const ways[] = {
 	"up_place", "up_double", "down_double", "down_slide", "down_reverse", NULL
@@ -266,7 +265,7 @@ static int stretch(struct block *b, const struct fl_bench_args *args,
 
 	for (uint64_t left = args->nr_ops, done; left && !err; left -= done) {
 		const uint64_t nr = left / length < most ? left / length : most;
-		const uint64_t some = nr + (args->planted ? nr / PLANTED_SHARE + 1 : 0);
+		const uint64_t some = nr + (args->planted ? nr / FL_BENCH_PLANTED_EVERY + 1 : 0);
 		const uint64_t begin = fl_bench_piece_begin(args);
 		uint64_t told;
 

@@ -38,7 +38,6 @@ enum { OWN, CLANG };
 #define PIECE		1024u
 
 /* Planted: so much more is done, all of it alike. */
-#define PLANTED_SHARE	8u
 
 static const char *const strategies[] = {
 	"bump_down", "bump_down-plain", "bump_down-ncsr", "bump_down-preserve",
@@ -221,7 +220,7 @@ static int measure(struct work *w, const struct fl_bench_args *args,
 	for (uint64_t left = args->nr_ops / FL_NR_SITES, n; left; left -= n) {
 		n = left < PIECE ? left : PIECE;
 		begin = fl_bench_piece_begin(args);
-		turns(w, n + (args->planted ? n / PLANTED_SHARE + 1 : 0));
+		turns(w, n + (args->planted ? n / FL_BENCH_PLANTED_EVERY + 1 : 0));
 		fl_bench_piece_end(args, begin, n * FL_NR_SITES, result);
 	}
 	args->meter->stop(args->meter);

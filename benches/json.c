@@ -27,7 +27,6 @@
 #define SOURCE		"/usr/share/iso-codes/json/iso_639-3.json"
 #define SOURCE_MAX	((size_t)4 << 20)
 #define PIECE_BYTES	((uint64_t)256 << 10)
-#define PLANTED_EVERY	8u
 
 enum { WAY, STRATEGY, BYTES, BLOCK };
 enum { WAY_REGIONS, WAY_JANSSON_REGIONS, WAY_JANSSON };
@@ -303,7 +302,7 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 	memset(w->ticks, 0, sizeof(w->ticks));
 	args->meter->start(args->meter);
 	err = documents(w, args->nr_ops + (args->planted ?
-			args->nr_ops / PLANTED_EVERY : 0), true, reason,
+			args->nr_ops / FL_BENCH_PLANTED_EVERY : 0), true, reason,
 			reason_bytes);
 	args->meter->stop(args->meter);
 	total = w->ticks[0] + w->ticks[1] + w->ticks[2];

@@ -48,7 +48,6 @@
 #define SMALL_MAX	128u
 
 /* Planted: each Nth window twice, once uncounted. */
-#define PLANTED		8u
 
 static const char *const ways[] = { "own", "area", "malloc", NULL };
 static const struct {
@@ -388,7 +387,7 @@ static void one_window(struct work *w, uint64_t k, uint64_t nr)
 {
 	large_build(w, k % w->nr_windows, nr);
 	large_over(w, nr);
-	if (!w->args->planted || k % PLANTED)
+	if (!w->args->planted || k % FL_BENCH_PLANTED_EVERY)
 		return;
 	large_build(w, k % w->nr_windows, nr);
 	large_over(w, nr);

@@ -44,7 +44,6 @@ enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 #define PIECE		256u
 
 /* Planted: one op in so many is done twice, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 
 static const char *const ways[] = {
 	"raw", "unaligned", "unaligned_far", "malloc", "give_back", "bounce", "keep", "guard", NULL
@@ -188,7 +187,7 @@ static void ops(struct work *w, uint64_t nr)
 {
 	for (uint64_t i = 0; i < nr && !w->error; i++) {
 		op(w);
-		if (w->args->planted && i % PLANTED_EVERY == 0)
+		if (w->args->planted && i % FL_BENCH_PLANTED_EVERY == 0)
 			op(w);
 	}
 }

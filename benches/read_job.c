@@ -39,7 +39,6 @@ enum { SOURCE_SOCKET, SOURCE_FILE };
 #define READS_MAX	(2 * (unsigned)(STREAM_BYTES / ASK_MIN) + 8)
 
 /* Planted: one connection in so many is served twice, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 
 #define WARM_CONNECTIONS	32u
 
@@ -263,7 +262,7 @@ static void serve(struct work *w)
 static void connection(struct work *w, uint64_t nr)
 {
 	serve(w);
-	if (w->args->planted && nr % PLANTED_EVERY == 0 && !w->error)
+	if (w->args->planted && nr % FL_BENCH_PLANTED_EVERY == 0 && !w->error)
 		serve(w);
 }
 

@@ -16,7 +16,6 @@
 #include "faultline/bench.h"
 
 /* Planted: one op in so many is done twice, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 #define PIECE		4096u
 
 /* Answers that were not @parent. */
@@ -26,7 +25,7 @@ static uint64_t calls(uint64_t nr, long parent, bool planted)
 
 	for (uint64_t i = 0; i < nr; i++) {
 		nr_wrong += syscall(SYS_getppid) != parent;
-		if (planted && i % PLANTED_EVERY == 0)
+		if (planted && i % FL_BENCH_PLANTED_EVERY == 0)
 			nr_wrong += syscall(SYS_getppid) != parent;
 	}
 	return nr_wrong;
@@ -57,7 +56,7 @@ static int syscall_run(const struct fl_bench_args *args,
 			uint64_t one = fl_ticks();
 
 			nr_wrong += calls(1, parent, args->planted &&
-						     i % PLANTED_EVERY == 0);
+						     i % FL_BENCH_PLANTED_EVERY == 0);
 			args->latency->add(args->latency, fl_ticks() - one);
 		}
 		fl_bench_piece_end(args, begin, 0, result);

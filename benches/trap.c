@@ -33,7 +33,6 @@ enum { LOOP_TRAP, LOOP_PROT1, LOOP_PROTN };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
 /* Planted: one op in so many more, which makes all 12.5 % slower. */
-#define PLANTED_EVERY	8u
 #define PIECE_TRAPS	128u
 
 #define WARM_TRAPS	1024u
@@ -294,7 +293,7 @@ static int measure(struct traps *t, struct fl_bench_result *result,
 	t->metered = true;
 	args->meter->start(args->meter);
 	err = run_traps(t, args->nr_ops + (args->planted ?
-			args->nr_ops / PLANTED_EVERY : 0), false,
+			args->nr_ops / FL_BENCH_PLANTED_EVERY : 0), false,
 			&result->ticks, reason, reason_bytes);
 	args->meter->stop(args->meter);
 	result->nr_ops = args->nr_ops;

@@ -64,14 +64,20 @@ struct fl_bench_meter {
 		    uint64_t nr_ops);
 };
 
+/*
+ * A planted slowdown of about a half.  It asks whether a campaign sees what is
+ * certainly there, not how little it could see; that is the twin's to say.
+ */
+#define FL_BENCH_PLANTED_EVERY	2u
+
 struct fl_bench_args {
 	const uint64_t *values;		/* tunables, in declaration order */
 	uint64_t nr_ops;		/* to time in one stretch, > 0 */
 	uint64_t nr_single;		/* to time one by one; 0: none */
 	uint64_t seed;			/* of whatever is random */
 	int cpu;			/* the calling thread is pinned to it */
-	bool planted;			/* do a little more per op, a known slowdown
-					   of some percent: it must be found */
+	bool planted;			/* do a known amount more: one op of every
+					   FL_BENCH_PLANTED_EVERY twice */
 	struct fl_latency_sink *latency;	/* with nr_single > 0 only */
 	struct fl_bench_meter *meter;		/* always there */
 	/*

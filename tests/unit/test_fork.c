@@ -222,6 +222,13 @@ static void test_locks_of_threads(void **state)
 	fl_release(base, 2 * fl_page_bytes());
 }
 
+/* A fork copies a sanitizer's tables, and takes some tenth of a second with them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NR_CHILDREN	20
+#else
+#define NR_CHILDREN	200
+#endif
+
 static char *volatile handlers_page;
 static volatile int nr_children, nr_bad_children;
 
@@ -261,7 +268,7 @@ static void test_locks_of_handler(void **state)
 	assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
 	last_resort = kill_later();
 	timer_settime(timer, 0, &often, NULL);
-	while (nr_children < 200 && !nr_bad_children)
+	while (nr_children < NR_CHILDREN && !nr_bad_children)
 		watch_and_unwatch(base);
 	timer_delete(timer);
 	timer_delete(last_resort);
