@@ -31,7 +31,7 @@
 /* phases: 16 MiB in one region, then small ones. */
 #define PHASES_BYTES	((uint64_t)16 << 20)
 #define PHASES_OBJECT	512u
-#define PHASES_REGIONS	400u
+#define PHASES_REGIONS	4000u
 #define PHASES_SMALL	((uint64_t)32 << 10)
 
 /* outer: calls in calls of one region that lives throughout. */
