@@ -36,7 +36,7 @@ static const char *const ways[] = {
 };
 static const char *const strategies[] = {
 	"block_split", "branch_site", "bump_down", "bump_up", "demand_zero",
-	"elastic", "grows_down", "no_check", "reserve_run", "rseq_redirect",
+	"elastic", "grows_down", "no_check", "reserve_loop", "reserve_run", "rseq_redirect",
 	"segv_extend", "segv_redirect", "uffd_redirect", "uffd_rw", NULL
 };
 

@@ -10,8 +10,8 @@
  * is memory of the block like any other.  An allocation by itself is compared with the
  * limit, as bump_down's is, and never reaches the zone.
  *
- * Chunks are not lent: one at the low end of a block would lie where the red zone has
- * to be.
+ * Chunks are not lent, nor cut off the gap: one at the low end of a block would lie
+ * where the red zone has to be.
  */
 #include <errno.h>
 
@@ -83,8 +83,10 @@ static int strategy_region_create(struct fl_heap *heap, struct fl_region **out)
 {
 	int err = fl_chains_limited_create(heap, out);
 
-	if (!err)
+	if (!err) {
 		(*out)->cursor.limit += FL_SLOP_BYTES;
+		(*out)->gap = FL_GAP_NONE;
+	}
 	return err;
 }
 
