@@ -55,9 +55,12 @@ uint32_t machine_features, machine_has_in_use;
 
 static size_t machine_at[X_NR], machine_bytes[X_NR];
 
-/* A state with everything initial, for the way back to C. */
-extern uint8_t machine_initial[1024];
-uint8_t machine_initial[1024] __attribute__((aligned(64)));
+/*
+ * A state with everything initial, for the way back to C.  As long as any: XRSTOR
+ * may fault on the place of a component that is not there.
+ */
+extern uint8_t machine_initial[MACHINE_XSTATE_BYTES];
+uint8_t machine_initial[MACHINE_XSTATE_BYTES] __attribute__((aligned(64)));
 
 /* Of the run in progress; a handler that runs another keeps them meanwhile. */
 struct machine_host {
