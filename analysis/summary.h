@@ -171,8 +171,10 @@ enum fl_crossing_state {
 };
 
 /*
- * A sweep.  The arms compared are the branch and the redirect that take the
- * least time over all sizes (geometric mean).  The crossing is where they take
+ * A sweep.  The arms compared are the branch that takes the least time over all
+ * sizes (geometric mean) and the redirect of the same compiler that does; where that
+ * compiler made no redirect, the fastest redirect and its compiler's fastest branch.
+ * The crossing is where they take
  * equally long, on a line over 1 / block size between two neighbours, because an
  * allocation's share of a slow path goes with that; if noise makes them change
  * places more than once, between the last size at which the redirect is surely
@@ -185,6 +187,7 @@ struct fl_sweep {
 	const struct fl_summary_cell **cells;	/* by block size */
 	size_t nr_cells;
 	const char *branch, *redirect;	/* arms, or NULL */
+	const char *compiler;		/* of both; NULL: unknown */
 	enum fl_crossing_state state;
 	double block_bytes, ns;		/* the crossing, or NaN */
 	double slower_bytes;		/* largest size with redirect surely

@@ -140,11 +140,12 @@ static json_t *sweep_json(const struct fl_sweep *sweep)
 		[FL_CROSSING_UNCLEAR] = "unclear",
 	};
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
 			 "workload", sweep->title,
 			 "residence", string_or_null(sweep->residence),
 			 "branch", string_or_null(sweep->branch),
 			 "redirect", string_or_null(sweep->redirect),
+			 "compiler", string_or_null(sweep->compiler),
 			 "crossing", states[sweep->state],
 			 "block_bytes", real(sweep->block_bytes),
 			 "slower_bytes", real(sweep->slower_bytes),

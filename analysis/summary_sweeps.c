@@ -212,6 +212,40 @@ static void find_crossing(struct fl_maker *m, struct fl_sweep *sweep)
 	free(duels);
 }
 
+/* What made arm @name's module; NULL: unknown. */
+static const char *compiler_of(const struct fl_sweep *sweep, const char *name)
+{
+	for (size_t c = 0; name && c < sweep->nr_cells; c++) {
+		const struct fl_summary_arm *arm =
+			fl_cell_arm(sweep->cells[c], name);
+
+		if (arm)
+			return arm->compiler;
+	}
+	return NULL;
+}
+
+/*
+ * The fastest branch and the fastest redirect, both by one compiler: else a crossing
+ * tells two compilers apart.  That of the fastest branch goes first, because nothing
+ * is shown by winning against a badly compiled one.
+ */
+static void choose_arms(struct fl_sweep *sweep)
+{
+	const char *branch, *redirect;
+
+	sweep->branch = fl_sweep_best(sweep, "branch", NULL);
+	sweep->compiler = compiler_of(sweep, sweep->branch);
+	sweep->redirect = fl_sweep_best(sweep, "redirect", sweep->compiler);
+	redirect = fl_sweep_best(sweep, "redirect", NULL);
+	branch = fl_sweep_best(sweep, "branch", compiler_of(sweep, redirect));
+	if (sweep->redirect || !redirect || !branch)
+		return;
+	sweep->branch = branch;
+	sweep->compiler = compiler_of(sweep, branch);
+	sweep->redirect = redirect;
+}
+
 static bool is_sweep(const struct fl_sweep *sweep)
 {
 	return sweep->cells[0]->block_bytes !=
@@ -235,8 +269,7 @@ void fl_make_sweeps(struct fl_maker *m)
 			free(sweep.cells);
 			continue;
 		}
-		sweep.branch = fl_sweep_best(&sweep, "branch", NULL);
-		sweep.redirect = fl_sweep_best(&sweep, "redirect", NULL);
+		choose_arms(&sweep);
 		find_crossing(m, &sweep);
 		sweep.refill_ns[0] = refill_by_slope(&sweep, sweep.branch);
 		sweep.refill_ns[1] = refill_by_slope(&sweep, sweep.redirect);

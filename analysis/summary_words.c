@@ -286,7 +286,7 @@ static const char *crossing_text(struct fl_maker *m,
  */
 static const char *check_text(struct fl_maker *m, const struct fl_sweep *sweep)
 {
-	const char *never = fl_sweep_best(sweep, "never", NULL);
+	const char *never = fl_sweep_best(sweep, "never", sweep->compiler);
 	char bytes[FL_TEXT_BYTES], range[3 * FL_TEXT_BYTES];
 
 	for (size_t c = sweep->nr_cells; c-- > 0;) {

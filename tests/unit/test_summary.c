@@ -722,6 +722,79 @@ static void test_crossing(void **state)
 	assert_true(says(ANSWERS, "surely slower at 256 KiB, surely faster at 1 MiB"));
 }
 
+/* An arm of the sweep below, whose modules are of two compilers. */
+static void built(const char *arm, const char *role, const char *answer,
+		  const char *compiler, int order, double ns)
+{
+	char cell[64], more[160];
+
+	snprintf(cell, sizeof(cell), "warm/16/%d/register", 1 << order);
+	snprintf(more, sizeof(more),
+		 ",\"block_bytes\":%d,\"residence\":\"register\",\"compiler\":\"%s\"",
+		 1 << order, compiler);
+	for (int b = 0; b < 9; b++)
+		sample(cell, arm, role, answer, b, noisy(ns, b, 1), more);
+}
+
+/*
+ * One compiler makes the fastest fault and the fastest floor, the other the fastest
+ * branch: who meets whom is of one, that of the branch.
+ */
+static void test_crossing_by_one_compiler(void **state)
+{
+	const struct fl_sweep *s;
+
+	(void)state;
+	for (int order = 12; order <= 22; order += 2) {
+		const double slow = 16.0 / (1 << order);
+
+		built("n", "arm", "never", "gcc 12", order, 0.20);
+		built("n_clang", "arm", "never", "clang 19", order, 0.27);
+		built("base", "baseline", "branch", "gcc 12", order, 0.50);
+		built("base_clang", "arm", "branch", "clang 19", order, 0.32);
+		built("r", "arm", "redirect", "gcc 12", order, 0.20 + 1000 * slow);
+		built("r_clang", "arm", "redirect", "clang 19", order,
+		      0.27 + 2000 * slow);
+	}
+	make();
+	assert_int_equal(summary.nr_sweeps, 1);
+	s = &summary.sweeps[0];
+	assert_string_equal(s->compiler, "clang 19");
+	assert_string_equal(s->branch, "base_clang");
+	assert_string_equal(s->redirect, "r_clang");
+	assert_true(fabs(s->block_bytes / 640000 - 1) < 0.01);
+	assert_true(says(ANSWERS, "r_clang overtakes base_clang at blocks"));
+	assert_true(says(ANSWERS, "times as long as n_clang."));
+}
+
+/* Where the compiler of the fastest branch has no fault, the other's two meet. */
+static void test_crossing_by_the_other_compiler(void **state)
+{
+	(void)state;
+	for (int order = 12; order <= 22; order += 2) {
+		built("base", "baseline", "branch", "gcc 12", order, 0.50);
+		built("base_clang", "arm", "branch", "clang 19", order, 0.32);
+		built("r", "arm", "redirect", "gcc 12", order,
+		      0.40 + 16e6 / (1 << order));
+	}
+	make();
+	assert_string_equal(summary.sweeps[0].compiler, "gcc 12");
+	assert_true(says(ANSWERS, "r stays behind base at every block size"));
+}
+
+/* And where no compiler has both, nobody meets anybody. */
+static void test_no_crossing_between_compilers(void **state)
+{
+	(void)state;
+	for (int order = 12; order <= 22; order += 2) {
+		built("base_clang", "baseline", "branch", "clang 19", order, 0.32);
+		built("r", "arm", "redirect", "gcc 12", order, 0.20);
+	}
+	make();
+	assert_int_equal(summary.sweeps[0].state, FL_CROSSING_UNKNOWN);
+	assert_false(says(ANSWERS, "r is ahead"));
+}
+
 static void test_crossing_slope(void **state)
 {
 	(void)state;
@@ -877,6 +950,9 @@ int main(void)
 		TEST(test_slow_paths),
 		TEST(test_bad_histogram),
 		TEST(test_crossing),
+		TEST(test_crossing_by_one_compiler),
+		TEST(test_crossing_by_the_other_compiler),
+		TEST(test_no_crossing_between_compilers),
 		TEST(test_crossing_slope),
 		TEST(test_no_crossing),
 		TEST(test_always_faster),
