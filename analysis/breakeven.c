@@ -387,6 +387,8 @@ static void judge(struct fl_breakeven *b)
 
 	b->agree = !b->missing && b->predicted.lo <= b->observed.hi &&
 		   lo <= b->predicted.hi;
+	b->neither = b->agree && isinf(b->observed.value) &&
+		     b->predicted.value > last;
 }
 
 /* Nothing to compare leaves nr_levels 0. */
@@ -522,6 +524,22 @@ const char *fl_breakeven_text(char text[FL_TEXT_BYTES],
 	return text;
 }
 
+const char *fl_breakeven_verdict(char text[FL_VERDICT_TEXT_BYTES],
+				 const struct fl_breakeven *b)
+{
+	char last[FL_TEXT_BYTES];
+
+	if (b->missing)
+		return b->missing;
+	if (!b->agree)
+		return "DIFFER";
+	if (!b->neither)
+		return "agree";
+	snprintf(text, FL_VERDICT_TEXT_BYTES, "agree: neither crosses up to %s",
+		 fl_text_bytes(last, b->levels[b->nr_levels - 1].block_bytes));
+	return text;
+}
+
 bool fl_breakevens_predicted(const struct fl_breakeven *all, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
@@ -552,6 +570,7 @@ json_t *fl_breakevens_json(const struct fl_breakeven *all, size_t nr)
 
 	for (size_t i = 0; i < nr; i++) {
 		const struct fl_breakeven *b = &all[i];
+		char verdict[FL_VERDICT_TEXT_BYTES];
 		json_t *levels = json_array();
 
 		for (size_t k = 0; k < b->nr_levels; k++)
@@ -561,7 +580,7 @@ json_t *fl_breakevens_json(const struct fl_breakeven *all, size_t nr)
 				"predicted",
 				estimate_json(&b->levels[k].predicted)));
 		json_array_append_new(array, json_pack(
-			"{s:s, s:s?, s:s?, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+			"{s:s, s:s?, s:s?, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:o}",
 			"workload", b->title, "residence", b->residence,
 			"compiler", b->compiler, "branch", b->branch,
 			"fault", b->fault, "missing", b->missing,
@@ -571,7 +590,9 @@ json_t *fl_breakevens_json(const struct fl_breakeven *all, size_t nr)
 			"compare_ns", estimate_json(&b->compare_ns),
 			"predicted_bytes", estimate_json(&b->predicted),
 			"observed_bytes", estimate_json(&b->observed),
-			"agree", b->agree, "levels", levels));
+			"agree", b->agree, "neither_crosses", b->neither,
+			"verdict", fl_breakeven_verdict(verdict, b),
+			"levels", levels));
 	}
 	return array;
 }

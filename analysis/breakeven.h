@@ -47,6 +47,9 @@
 
 #define FL_BREAKEVEN_NR_RESAMPLES	2000
 
+/* Of what fl_breakeven_verdict says. */
+#define FL_VERDICT_TEXT_BYTES	64
+
 /* A number with its interval; lo and hi may be 0 or infinite for a crossing. */
 struct fl_estimate {
 	double value, lo, hi;	/* NaN: unknown */
@@ -76,6 +79,7 @@ struct fl_breakeven {
 	bool agree;			/* the two intervals overlap; an observed
 					   crossing beyond the largest level is
 					   known to be at least there */
+	bool neither;			/* agree, and both lie beyond that level */
 	struct fl_breakeven_level *levels;	/* ascending */
 	size_t nr_levels;
 };
@@ -98,6 +102,14 @@ void fl_breakevens_free(struct fl_breakeven *all, size_t nr);
 const char *fl_breakeven_text(char text[FL_TEXT_BYTES],
 			      const struct fl_breakeven *breakeven, double bytes,
 			      bool observed);
+
+/*
+ * fl_breakeven_verdict: What comes of holding the two against each other: "agree",
+ * "agree: neither crosses up to 1 MiB" (the largest level; there is then no
+ * crossing to agree about), "DIFFER", or what is missing.
+ */
+const char *fl_breakeven_verdict(char text[FL_VERDICT_TEXT_BYTES],
+				 const struct fl_breakeven *breakeven);
 
 /*
  * fl_breakevens_predicted: Does any have a prediction?  A campaign that was not

@@ -42,7 +42,7 @@ int fl_report_print_breakevens(FILE *to, const struct fl_terminal *terminal,
 		{ "interval", false, 1 }, { "", false, 5 },
 	};
 	const char *title = NULL;
-	char text[FL_TEXT_BYTES];
+	char text[FL_TEXT_BYTES], verdict[FL_VERDICT_TEXT_BYTES];
 	int err = 0;
 
 	if (!fl_breakevens_predicted(s->breakevens, s->nr_breakevens))
@@ -74,8 +74,8 @@ int fl_report_print_breakevens(FILE *to, const struct fl_terminal *terminal,
 						     "u"));
 			put_crossing(table, b, &b->predicted, false);
 			put_crossing(table, b, &b->observed, true);
-			fl_table_put(table, FL_DIM, "%s", b->missing ?
-				     b->missing : b->agree ? "agree" : "DIFFER");
+			fl_table_put(table, FL_DIM, "%s",
+				     fl_breakeven_verdict(verdict, b));
 		}
 		fputs("\n  ", to);
 		fl_wrap(to, terminal, 2, title);
@@ -107,6 +107,8 @@ static void crossing_cells(FILE *to, const struct fl_breakeven *b,
 
 static void breakeven_row(FILE *to, const struct fl_breakeven *b)
 {
+	char verdict[FL_VERDICT_TEXT_BYTES];
+
 	fputs("<tr>", to);
 	fl_html_element(to, "th", "scope=row", b->fault);
 	fl_html_element(to, "td", "class=extra", b->branch);
@@ -116,8 +118,7 @@ static void breakeven_row(FILE *to, const struct fl_breakeven *b)
 	fl_html_duration(to, "extra", b->in_place_ns.value);
 	crossing_cells(to, b, &b->predicted, false);
 	crossing_cells(to, b, &b->observed, true);
-	fl_html_element(to, "td", "class=wrap", b->missing ? b->missing :
-			b->agree ? "agree" : "differ");
+	fl_html_element(to, "td", "class=wrap", fl_breakeven_verdict(verdict, b));
 	fputs("</tr>\n", to);
 }
 

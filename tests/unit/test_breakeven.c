@@ -45,6 +45,13 @@ struct world {
 				   set, in all arms */
 };
 
+static void assert_verdict(const char *want)
+{
+	char text[FL_VERDICT_TEXT_BYTES];
+
+	assert_string_equal(fl_breakeven_verdict(text, all), want);
+}
+
 static FILE *file(const char *name)
 {
 	char path[256];
@@ -164,7 +171,8 @@ static void test_crossing(void **state)
 	assert_covers(&all->predicted, truth);
 	assert_true(all->observed.hi < 2 * truth && all->observed.lo > truth / 2);
 	assert_true(all->predicted.hi < 2 * truth && all->predicted.lo > truth / 2);
-	assert_true(all->agree);
+	assert_true(all->agree && !all->neither);
+	assert_verdict("agree");
 	/* Drift is part of a median: half of BLOCKS times 5 %. */
 	assert_covers(&all->fault_ns, 2500 * 1.275);
 	assert_covers(&all->compare_ns, 0.04 * 1.275);
@@ -199,7 +207,8 @@ static void test_never(void **state)
 	assert_int_equal(nr, 1);
 	assert_true(isinf(all->observed.value) && isinf(all->predicted.value));
 	assert_true(isinf(all->predicted.lo));
-	assert_true(all->agree);
+	assert_true(all->agree && all->neither);
+	assert_verdict("agree: neither crosses up to 64 MiB");
 }
 
 /* Beyond the largest block a prediction is a number, and nothing contradicts it. */
@@ -217,7 +226,8 @@ static void test_beyond(void **state)
 	assert_true(truth > ldexp(1, 26));
 	assert_true(isinf(all->observed.value));
 	assert_true(fabs(all->predicted.value / truth - 1) < 0.01);
-	assert_true(all->agree);
+	assert_true(all->agree && all->neither);
+	assert_verdict("agree: neither crosses up to 64 MiB");
 }
 
 /* What a fault costs in the sweep and not by itself moves the crossing. */
@@ -233,7 +243,8 @@ static void test_disagree(void **state)
 	make(&w);
 	assert_covers(&all->observed, 16 * 9960 / 0.04);
 	assert_covers(&all->predicted, 16 * 2460 / 0.04);
-	assert_false(all->agree);
+	assert_false(all->agree || all->neither);
+	assert_verdict("DIFFER");
 	assert_covers(&all->in_place_ns, 9960 * 1.275);
 }
 
@@ -295,6 +306,9 @@ static void test_json(void **state)
 	assert_int_equal(json_array_size(json), 1);
 	one = json_array_get(json, 0);
 	assert_true(json_is_true(json_object_get(one, "agree")));
+	assert_true(json_is_false(json_object_get(one, "neither_crosses")));
+	assert_string_equal(json_string_value(json_object_get(one, "verdict")),
+			    "agree");
 	assert_int_equal(json_array_size(json_object_get(one, "levels")), 7);
 	assert_true(json_is_real(json_object_get(
 		json_object_get(one, "predicted_bytes"), "value")));
