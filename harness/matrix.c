@@ -44,7 +44,7 @@ const struct fl_property fl_properties[] = {
 	{ "redirect", "redirect", 0, "can the store be sent to another block, and the guard stay without a page? maps: sent, but it gets one", fl_ask_redirect, 0 },
 	{ "as-root", "root", 0, "does it work for root?", fl_ask_privilege, FL_AS_ROOT },
 	{ "as-user", "user", 0, "does it work for a user without privileges?", fl_ask_privilege, FL_AS_USER },
-	{ "vmas-per-guard", "VMAs", 1, "mappings that each guard costs", fl_ask_vmas, 0 },
+	{ "vmas-per-guard", "VMAs", 1, "mappings that each guard costs; of userfaultfd none where all of the range is registered, as here, and two where guards alone are, as uffd_redirect has them", fl_ask_vmas, 0 },
 	{ "table-bytes-per-guard", "tables", 1, "bytes of page tables that each guard costs, 2 MiB apart in an empty range", fl_ask_tables, 0 },
 	{ "read", "read", 1, "does read(2) into a guard work?", fl_ask_access, FL_BY_READ },
 	{ "io-uring", "io_uring", 1, "does a read by io_uring?", fl_ask_access, FL_BY_RING },

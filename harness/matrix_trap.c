@@ -214,6 +214,10 @@ bool fl_trap_attach(struct fl_trap *t, struct fl_cell *cell)
 	if (m->told == FL_TOLD_EVENT || m->told == FL_TOLD_BOTH)
 		err = fl_uffd_serve(&t->service, &t->uffd, FL_UFFD_BLOCK,
 				    on_event, t, -1);
+	/* That thread is part of the mechanism, and a limit may forbid it. */
+	if (err == -EAGAIN)
+		return fl_trap_step(cell, err,
+				    "starting the service thread, which RLIMIT_NPROC (ulimit -u) may forbid");
 	return fl_trap_prepare(cell, err, "starting the service thread");
 }
 
