@@ -43,6 +43,7 @@ struct world {
 	bool no_hot, no_slow;
 	double cold;		/* ns more per object and doubling of the working
 				   set, in all arms */
+	double huge;		/* ns more for a fault in huge blocks */
 };
 
 static void assert_verdict(const char *want)
@@ -50,6 +51,15 @@ static void assert_verdict(const char *want)
 	char text[FL_VERDICT_TEXT_BYTES];
 
 	assert_string_equal(fl_breakeven_verdict(text, all), want);
+}
+
+/* Blocks whose faults cost w->huge more: nearer to HUGE than to SMALL. */
+#define SMALL	16
+#define HUGE	23
+
+static bool is_huge(int order)
+{
+	return HUGE - order < order - SMALL;
 }
 
 static FILE *file(const char *name)
@@ -100,18 +110,20 @@ static void make(const struct world *w)
 	for (int b = 0; b < BLOCKS; b++)
 		for (size_t a = 0; a < w->nr_costs; a++) {
 			const struct costs *c = &w->costs[a];
+			const double huge = strcmp(c->answer, "branch") ? w->huge : 0;
 			char cell[64];
 
 			for (int k = 14; k <= 26; k += 2) {
 				const double block = ldexp(1, k);
 				const double e = OBJECT_BYTES / block;
 				const double fast = c->fast + w->cold * (k - 14);
+				const double slow = c->slow + c->in_place +
+						    is_huge(k) * huge;
 
 				snprintf(cell, sizeof(cell), "sweep/%d", k);
 				sample(c, cell, b, block, 4 * block,
-				       noisy(fast + (c->slow + c->in_place) * e,
-					     w->noise, b, 100 * a + (size_t)k),
-				       e, 0);
+				       noisy(fast + slow * e, w->noise, b,
+					     100 * a + (size_t)k), e, 0);
 				if (w->no_hot)
 					continue;
 				snprintf(cell, sizeof(cell), "hot/%d", k);
@@ -119,10 +131,20 @@ static void make(const struct world *w)
 				       noisy(fast, w->noise, b,
 					     100 * a + (size_t)k + 50), 0, 0);
 			}
-			if (!w->no_slow)
-				sample(c, "slow", b, 65536, 8 * 65536, c->fast,
-				       OBJECT_BYTES / 65536,
-				       noisy(c->slow, 10 * w->noise, b, 7 + a));
+			for (int k = SMALL; !w->no_slow && k <= HUGE;
+			     k += HUGE - SMALL) {
+				const double block = ldexp(1, k);
+
+				if (k == HUGE && w->huge <= 0)
+					break;
+				snprintf(cell, sizeof(cell), "%s/%d",
+					 k == HUGE ? "huge" : "slow", k);
+				sample(c, cell, b, block, 8 * block, c->fast,
+				       OBJECT_BYTES / block,
+				       noisy(c->slow + is_huge(k) * huge,
+					     10 * w->noise, b,
+					     7 + a + 10 * (size_t)is_huge(k)));
+			}
 		}
 	assert_int_equal(fclose(lines), 0);
 	if (fl_results_load(dir, &results, &why) ||
@@ -156,7 +178,7 @@ static const struct costs crossing_costs[] = {
 
 static void test_crossing(void **state)
 {
-	const struct world w = { crossing_costs, 2, 0.002, false, false, 0 };
+	const struct world w = { crossing_costs, 2, 0.002, false, false, 0, 0 };
 	const double truth = 16 * 2460 / 0.04;
 
 	(void)state;
@@ -181,7 +203,7 @@ static void test_crossing(void **state)
 /* Same working set in hot and swept cells, so that memory cancels. */
 static void test_cold_memory(void **state)
 {
-	const struct world w = { crossing_costs, 2, 0.0005, false, false, 0.1 };
+	const struct world w = { crossing_costs, 2, 0.0005, false, false, 0.1, 0 };
 
 	(void)state;
 	make(&w);
@@ -193,6 +215,26 @@ static void test_cold_memory(void **state)
 				 all->levels[i].observed.value - 1) < 0.02);
 }
 
+/* A level takes the slow paths of blocks of about its own size. */
+static void test_nearest_slow(void **state)
+{
+	static const struct costs costs[] = {
+		{ "branch", "branch", "gcc 12", 0.34, 40, 0 },
+		{ "fault", "redirect", "gcc 12", 0.30, 2500, 0 },
+	};
+	const struct world w = {
+		.costs = costs, .nr_costs = 2, .noise = 0.0005, .huge = 20000,
+	};
+
+	(void)state;
+	make(&w);
+	assert_int_equal(nr, 1);
+	for (size_t i = 0; i < all->nr_levels; i++)
+		assert_true(fabs(all->levels[i].predicted.value /
+				 all->levels[i].observed.value - 1) < 0.02);
+	assert_true(all->agree);
+}
+
 /* A compare that costs nothing: no crossing predicted, and none seen. */
 static void test_never(void **state)
 {
@@ -200,7 +242,7 @@ static void test_never(void **state)
 		{ "branch", "branch", "gcc 12", 0.30, 40, 0 },
 		{ "fault", "redirect", "gcc 12", 0.31, 2500, 0 },
 	};
-	const struct world w = { costs, 2, 0.002, false, false, 0 };
+	const struct world w = { costs, 2, 0.002, false, false, 0, 0 };
 
 	(void)state;
 	make(&w);
@@ -218,7 +260,7 @@ static void test_beyond(void **state)
 		{ "branch", "branch", "gcc 12", 0.3005, 40, 0 },
 		{ "fault", "redirect", "gcc 12", 0.3000, 3540, 0 },
 	};
-	const struct world w = { costs, 2, 0, false, false, 0 };
+	const struct world w = { costs, 2, 0, false, false, 0, 0 };
 	const double truth = 16 * 3500 / 0.0005;
 
 	(void)state;
@@ -237,7 +279,7 @@ static void test_disagree(void **state)
 		{ "branch", "branch", "gcc 12", 0.34, 40, 0 },
 		{ "fault", "redirect", "gcc 12", 0.30, 2500, 7500 },
 	};
-	const struct world w = { costs, 2, 0.001, false, false, 0 };
+	const struct world w = { costs, 2, 0.001, false, false, 0, 0 };
 
 	(void)state;
 	make(&w);
@@ -250,7 +292,7 @@ static void test_disagree(void **state)
 
 static void test_missing(void **state)
 {
-	struct world w = { crossing_costs, 2, 0.002, true, false, 0 };
+	struct world w = { crossing_costs, 2, 0.002, true, false, 0, 0 };
 
 	make(&w);
 	assert_int_equal(nr, 1);
@@ -276,7 +318,7 @@ static void test_compilers(void **state)
 		{ "fault", "redirect", "gcc 12", 0.30, 2500, 0 },
 		{ "fault_clang", "redirect", "clang 19", 0.30, 2500, 0 },
 	};
-	const struct world w = { costs, 5, 0.002, false, false, 0 };
+	const struct world w = { costs, 5, 0.002, false, false, 0, 0 };
 
 	(void)state;
 	make(&w);
@@ -296,7 +338,7 @@ static void test_compilers(void **state)
 
 static void test_json(void **state)
 {
-	const struct world w = { crossing_costs, 2, 0.002, false, false, 0 };
+	const struct world w = { crossing_costs, 2, 0.002, false, false, 0, 0 };
 	const json_t *one;
 	json_t *json;
 
@@ -320,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_crossing, end),
 		cmocka_unit_test_teardown(test_cold_memory, end),
+		cmocka_unit_test_teardown(test_nearest_slow, end),
 		cmocka_unit_test_teardown(test_never, end),
 		cmocka_unit_test_teardown(test_beyond, end),
 		cmocka_unit_test_teardown(test_disagree, end),
