@@ -156,7 +156,9 @@ static int probe_settings(const uint64_t *values, char *reason,
 	const char *what = NULL;
 
 	if (values[DELIVERY] == DELIVERY_THREAD && !m->uffd)
-		what = "delivery=thread needs a userfaultfd mechanism";
+		what = "delivery=thread needs a userfaultfd mechanism that has events";
+	else if (m->sends && !threaded)
+		what = "redirect_signal is sent by a service thread: set delivery=thread";
 	else if (!threaded && (values[CPU] != CPU_SAME || values[WAIT]))
 		what = "cpu and wait are a service thread's: set delivery=thread";
 	else if (values[RETURN] == RETURN_USER && !rig_is_signalled(m, values))

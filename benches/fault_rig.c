@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "benches/fault_rig.h"
 #include "faultline/compat.h"
@@ -115,6 +116,11 @@ static bool serve(void *owner, char *address)
 	struct rig *rig = owner;
 
 	rig->nr_served++;
+	/* The store wakes by the signal, or with it pending: it is not repeated. */
+	if (rig->mechanism->sends) {
+		fl_fault_raise(rig->tid, address);
+		return true;
+	}
 	return rig->mechanism->answer == ANSWER_EXTEND && !resolve(rig, address);
 }
 
@@ -336,6 +342,7 @@ int rig_open(struct rig *rig)
 	int err;
 
 	rig->uffd.fd = -1;
+	rig->tid = gettid();
 	rig->landing = (char *)fl_page_bytes();
 	err = fl_census_open(&rig->census);
 	if (err)

@@ -38,6 +38,8 @@ enum { CPU_SAME, CPU_OTHER, CPU_AWAKE };
 	X(redirect_guard)						\
 	X(redirect_uffd)						\
 	X(redirect_rseq)						\
+	X(redirect_poison)						\
+	X(redirect_signal)						\
 	X(extend_mprotect)						\
 	X(extend_resident)						\
 	X(extend_guard)							\
@@ -65,6 +67,7 @@ struct mechanism {
 	enum answer answer;
 	bool uffd;		/* by userfaultfd: delivery has a meaning */
 	bool rseq;		/* the site is a restartable sequence */
+	bool sends;		/* a service thread signals the faulting one */
 	uint64_t features;	/* UFFD_FEATURE_* beyond what delivery needs */
 
 	/* O: What would end in a crash where it does not work.  0, or -errno with
@@ -89,6 +92,7 @@ struct rig {
 	size_t pool_bytes;
 	char *armed;		/* where this thread arms its sequences */
 	char *landing;		/* top of a page that is always there */
+	int tid;		/* of the faulting thread */
 	uint64_t nr_faults_max;	/* in all rounds together */
 	size_t nr_armed;	/* for the mechanism's arm() to keep */
 

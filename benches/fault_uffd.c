@@ -6,6 +6,10 @@
  *  redirect_uffd    the page stays missing, and the store goes elsewhere.  A
  *                   service thread declines: it closes the page, so that the store
  *                   becomes a SIGSEGV, whose handler opens it again and redirects
+ *  redirect_signal  the same by a service thread that leaves the page open and sends
+ *                   the faulting thread a signal
+ *  redirect_poison  the page is marked (UFFDIO_POISON, Linux 6.6), which is SIGBUS
+ *                   without an event; the store goes elsewhere
  *  extend_copy      UFFDIO_COPY of a page of zeros
  *  extend_zeropage  UFFDIO_ZEROPAGE: the shared zero page, so that the repeated
  *                   store takes a fault of the kernel's as well
@@ -63,6 +67,42 @@ const struct mechanism fault_redirect_uffd = {
 	.answer = ANSWER_REDIRECT,
 	.uffd = true,
 	.open = redirect_uffd_open,
+};
+
+const struct mechanism fault_redirect_signal = {
+	.answer = ANSWER_REDIRECT,
+	.uffd = true,
+	.sends = true,
+	.open = redirect_uffd_open,
+};
+
+/*
+ * Registered for write protection, of which there is none, because a marked page
+ * faults by its mark and not by being missing.
+ */
+static int redirect_poison_open(struct rig *rig)
+{
+	struct uffdio_poison poison;
+	int err = rig_range(rig, FL_GUARD_BYTES / fl_page_bytes() + 1, FL_OPEN);
+
+	if (!err)
+		err = rig_uffd(rig);
+	if (!err)
+		err = fl_uffd_register_wp(&rig->uffd, rig->base, FL_GUARD_BYTES);
+	if (err)
+		return err;
+	rig->top = rig->base + FL_GUARD_BYTES;
+	rig->stride = 0;
+	poison = (struct uffdio_poison){
+		.range = { .start = (uintptr_t)rig->base, .len = FL_GUARD_BYTES },
+	};
+	return ioctl(rig->uffd.fd, UFFDIO_POISON, &poison) ? -errno : 0;
+}
+
+const struct mechanism fault_redirect_poison = {
+	.answer = ANSWER_REDIRECT,
+	.features = UFFD_FEATURE_POISON | UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	.open = redirect_poison_open,
 };
 
 static int copy_page(struct rig *rig, char *page)
