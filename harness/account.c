@@ -30,7 +30,15 @@ static int compare_ranges(const void *a, const void *b)
 
 static int get_ranges(struct fl_account *a, struct ranges *r)
 {
+	uint64_t before = 0, after = 0;
+	int unknown = fl_census_private(&before);
+
 	r->nr = a->strategy->ranges(a->heap, r->at, RANGES_MAX);
+	unknown = unknown ? unknown : fl_census_private(&after);
+	if (!unknown && after + FL_ACCOUNT_OUTSIDE < before)
+		return fail(a, "at event %" PRIu64 " %" PRIu64
+			" resident pages went while the strategy was asked for its ranges: it gives pages back to be seen without them",
+			a->nr_events, before - after);
 	if (r->nr > RANGES_MAX)
 		return fail(a, "page census: the strategy declares %zu ranges, more than %u",
 			    r->nr, RANGES_MAX);
@@ -193,6 +201,10 @@ static void judge(struct fl_account *a, uint64_t resident_outside)
 	a->ahead_most = interval->ahead > a->ahead_most ? interval->ahead :
 							  a->ahead_most;
 	a->outside_most = outside > a->outside_most ? outside : a->outside_most;
+	if (interval->misdeclared)
+		a->err = fail(a, "at event %" PRIu64 " %" PRIu64
+			" pages that objects were put on lie in ranges that are declared as bookkeeping or as a pool",
+			point->event, interval->misdeclared);
 	if (interval->ahead > ahead + FL_ACCOUNT_SLACK(point->resident))
 		a->err = fail(a, "at event %" PRIu64 " %" PRIu64
 			" pages have become resident since the last census that no object touched, %" PRIu64
@@ -215,6 +227,22 @@ static void judge(struct fl_account *a, uint64_t resident_outside)
 			interval->extra, slack);
 }
 
+/* No scan tells shared memory from files: what grows is outside of all ranges. */
+static void look_at_process(struct fl_account *a)
+{
+	uint64_t pages;
+
+	if (fl_census_process(&a->process))
+		return;
+	pages = a->process.shared_bytes / fl_page_bytes();
+	if (a->nr_censuses == 1)
+		a->shared_before = pages;
+	else if (pages > a->shared_before + FL_ACCOUNT_OUTSIDE)
+		a->err = fail(a, "at event %" PRIu64 " %" PRIu64
+			" resident pages more than at the first census are shared memory, which no range may be: it hides them",
+			a->nr_events, pages - a->shared_before);
+}
+
 static void take_census(struct fl_account *a)
 {
 	struct fl_ledger_point *p;
@@ -226,6 +254,8 @@ static void take_census(struct fl_account *a)
 	if (a->err || (a->err = get_ranges(a, &r)))
 		return;
 	fl_ledger_begin_census(a->ledger, a->nr_events);
+	if (!a->unwatched)
+		fl_ledger_watched(a->ledger);
 	for (size_t i = 0; i < r.nr && !err; i++)
 		err = take_range(a, &r.at[i]);
 	if (err)
@@ -239,7 +269,7 @@ static void take_census(struct fl_account *a)
 	judge(a, outside);
 	/* Costs as much as all the rest. */
 	if (a->nr_censuses++ % PROCESS_EVERY == 0)
-		fl_census_process(&a->process);
+		look_at_process(a);
 	p = fl_ledger_last(a->ledger);
 	p->lazy_free = a->process.lazy_free_bytes / fl_page_bytes();
 	p->page_tables = a->process.page_table_bytes / fl_page_bytes();
@@ -249,7 +279,10 @@ static void take_census(struct fl_account *a)
 static inline void count_event(struct fl_account *a)
 {
 	if (fl_unlikely(++a->nr_events >= a->due)) {
+		const uint64_t start = fl_clock_ticks();
+
 		take_census(a);
+		a->census_ticks += fl_clock_ticks() - start;
 		a->due += a->every;
 	}
 }
@@ -323,6 +356,11 @@ int fl_account_run(struct fl_account *a, const struct fl_strategy *strategy,
 	a->out->value[FL_METRIC_account_events_per_s] = 1e9 *
 		(double)a->nr_events /
 		fl_clock_ns(&a->out->clock, fl_clock_ticks() - start);
+	/* All but the one before the program, and one after it. */
+	if (a->nr_censuses > 1)
+		a->out->value[FL_METRIC_account_census_ns] =
+			fl_clock_ns(&a->out->clock, a->census_ticks) /
+			(double)(a->nr_censuses - 1);
 	if (!a->err && fl_ledger_last(a->ledger)->event != a->nr_events)
 		take_census(a);
 	if (!a->err && fl_ledger_end(a->ledger, &why))

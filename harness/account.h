@@ -8,7 +8,9 @@
  *  - a page with a live object is not resident in a declared range;
  *  - pages in ranges for objects become resident that no object touched, more
  *    of them than the declared geometry opens ahead;
- *  - the process gains resident pages outside of all declared ranges;
+ *  - the process gains resident pages outside of all declared ranges, or shared ones;
+ *  - pages go while the strategy says what its ranges are, or pages that objects were
+ *    put on are said to be something else;
  *  - the classes do not sum to what the kernel counts;
  *  - the pages that objects were put on, and those that the kernel saw written
  *    (vm/written.h), differ by more than FL_ACCOUNT_SLACK and what the geometry
@@ -57,6 +59,8 @@ struct fl_account {
 	uint64_t nr_events, every, due;	/* so far; between censuses; the next */
 	uint64_t heap_events;		/* at the newest census */
 	uint64_t outside_before;	/* pages, before the heap was opened */
+	uint64_t shared_before;		/* pages, at the first census */
+	uint64_t census_ticks;		/* spent on all of them */
 	uint64_t outside_most, ahead_most;
 	uint64_t compared, missed, extra;
 	int err;

@@ -84,7 +84,7 @@ struct fl_ledger {
 	struct fl_ledger_interval interval, last;	/* this one; the newest
 							   that is over */
 	uint64_t nr_seen;	/* written and touched, in this interval */
-	bool watched;		/* did anybody say what was written? */
+	bool watched;		/* does anybody say what was written? */
 	struct fl_hist tails, last_pages;
 };
 
@@ -306,11 +306,15 @@ void fl_ledger_begin_census(struct fl_ledger *l, uint64_t event)
 	l->nr_idle = kept;
 }
 
+void fl_ledger_watched(struct fl_ledger *l)
+{
+	l->watched = true;
+}
+
 void fl_ledger_written(struct fl_ledger *l, const char *base, uint64_t pages)
 {
 	uintptr_t page = (uintptr_t)base >> l->page_order;
 
-	l->watched = true;
 	for (const uintptr_t end = page + pages; page < end; page++) {
 		const struct page *p = page_of(l, page);
 
@@ -341,13 +345,15 @@ void fl_ledger_resident(struct fl_ledger *l, const char *base, uint64_t pages,
 	uintptr_t page = (uintptr_t)base >> l->page_order;
 
 	point->resident += pages;
-	if (kind == FL_RANGE_METADATA) {
+	if (kind == FL_RANGE_METADATA)
 		point->metadata += pages;
-		return;
-	}
 	for (const uintptr_t end = page + pages; page < end; page++) {
 		struct page *p = page_of(l, page);
 
+		l->interval.misdeclared += kind != FL_RANGE_OBJECTS &&
+					   p->touched > 0;
+		if (kind == FL_RANGE_METADATA)
+			continue;
 		l->interval.compared += p->touched == epoch(l);
 		p->pool = kind == FL_RANGE_POOL;
 		if (p->nr_regions)

@@ -72,14 +72,17 @@ void fl_ledger_object(struct fl_ledger *ledger, uint32_t slot,
 void fl_ledger_died(struct fl_ledger *ledger, uint32_t slot);
 
 /*
- * A census: begin; what was written, if somebody watches that, all of it before
+ * A census: begin; that somebody watches what is written, and all that was, before
  * what is resident; end.
+ * fl_ledger_watched:  from now to the end of this census, what is not said to be
+ * written was not.
  * fl_ledger_written:  pages of ranges for objects that were written in this interval.
  * fl_ledger_resident: a run of resident pages in a range of @kind.
  * fl_ledger_end_census: 0, or -EILSEQ with a complaint: a page with a live object
  * is not resident.
  */
 void fl_ledger_begin_census(struct fl_ledger *ledger, uint64_t event);
+void fl_ledger_watched(struct fl_ledger *ledger);
 void fl_ledger_written(struct fl_ledger *ledger, const char *base,
 		       uint64_t pages);
 void fl_ledger_resident(struct fl_ledger *ledger, const char *base,
@@ -100,6 +103,8 @@ struct fl_ledger_interval {
 	uint64_t missed;	/* of compared, such that were not seen written */
 	uint64_t extra;		/* written, resident at the last census, too, but
 				   not touched */
+	uint64_t misdeclared;	/* resident in a range of another kind than
+				   FL_RANGE_OBJECTS, though an object was there once */
 };
 const struct fl_ledger_interval *fl_ledger_interval(const struct fl_ledger *ledger);
 

@@ -202,9 +202,12 @@ script_tests = \
 # What tests need beside themselves.
 test_helpers = \
 	%D%/account/broken_hides.c \
+	%D%/account/broken_renames.c \
 	%D%/account/broken_scribbles.c \
+	%D%/account/broken_shares.c \
 	%D%/account/broken_short.c \
 	%D%/account/broken_takes_live.c \
+	%D%/account/broken_tidies.c \
 	%D%/account/broken_writes_after.c \
 	%D%/account/carries_area.c \
 	%D%/analysis/campaign.awk \

@@ -186,6 +186,27 @@ int fl_census_anonymous(const struct fl_census *census, const char *base,
 	return err;
 }
 
+int fl_census_private(uint64_t *pages)
+{
+	uint64_t size, resident, shared;
+	char line[128];
+	ssize_t n;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	line[n] = '\0';
+	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64, &size, &resident,
+		   &shared) != 3)
+		return -EIO;
+	*pages = resident > shared ? resident - shared : 0;
+	return 0;
+}
+
 /* The value in bytes of a "Name:   123 kB" line, or false. */
 static int kilobytes(const char *line, const char *name, uint64_t *bytes)
 {
@@ -218,8 +239,10 @@ int fl_census_process(struct fl_process_pages *out)
 	f = fopen("/proc/self/status", "re");
 	if (!f)
 		return -errno;
-	while (fgets(line, sizeof(line), f))
+	while (fgets(line, sizeof(line), f)) {
 		kilobytes(line, "VmPTE", &p.page_table_bytes);
+		kilobytes(line, "RssShmem", &p.shared_bytes);
+	}
 	fclose(f);
 
 	f = fopen("/proc/self/maps", "re");

@@ -327,6 +327,36 @@ static void ask_process(struct fl_process_pages *out)
 	}
 }
 
+/* What counters tell of private pages, and of shared ones. */
+static void test_private(void **state)
+{
+	const size_t bytes = 16 * MIB;
+	struct fl_process_pages start, end;
+	uint64_t before, after;
+	char *private, *shared;
+
+	(void)state;
+	ask_process(&start);
+	assert_int_equal(fl_census_private(&before), 0);
+	shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	private = reserve(bytes);
+	memset(shared, 1, bytes);
+	assert_int_equal(fl_census_private(&after), 0);
+	assert_true(after * fl_page_bytes() <
+		    before * fl_page_bytes() + statm_slack_bytes());
+	memset(private, 1, bytes);
+	assert_int_equal(fl_census_private(&after), 0);
+	assert_true(after * fl_page_bytes() + statm_slack_bytes() >
+		    before * fl_page_bytes() + bytes);
+	ask_process(&end);
+	assert_true(end.shared_bytes + statm_slack_bytes() >=
+		    start.shared_bytes + bytes);
+	fl_release(private, bytes);
+	munmap(shared, bytes);
+}
+
 static void test_process(void **state)
 {
 	const size_t page = fl_page_bytes(), bytes = 16 * MIB;
@@ -383,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_runs_pagemap),
 		cmocka_unit_test(test_runs_scan),
+		cmocka_unit_test(test_private),
 		cmocka_unit_test(test_process),
 	};
 

@@ -272,6 +272,7 @@ static void test_written(void **state)
 	put(l, 0, 1);
 	put(l, 0, 2);
 	fl_ledger_begin_census(l, 1);
+	fl_ledger_watched(l);
 	fl_ledger_written(l, at(0), 3);
 	fl_ledger_resident(l, at(0), 4, FL_RANGE_OBJECTS);
 	assert_int_equal(fl_ledger_end_census(l, &why), 0);
@@ -283,6 +284,7 @@ static void test_written(void **state)
 	fl_ledger_object(l, 0, at(0) + 8, 8);
 	put(l, 0, 5);
 	fl_ledger_begin_census(l, 2);
+	fl_ledger_watched(l);
 	fl_ledger_written(l, at(1), 1);
 	fl_ledger_written(l, at(3), 1);
 	fl_ledger_written(l, at(5), 1);
@@ -298,6 +300,42 @@ static void test_written(void **state)
 	census(l, 3, "11111100");
 	assert_int_equal(fl_ledger_interval(l)->touched, 1);
 	assert_int_equal(fl_ledger_interval(l)->compared, 0);
+
+	/* Who watches and sees nothing missed everything; who does not, nothing. */
+	put(l, 1, 8);
+	fl_ledger_begin_census(l, 4);
+	fl_ledger_watched(l);
+	fl_ledger_resident(l, at(0), 9, FL_RANGE_OBJECTS);
+	assert_int_equal(fl_ledger_end_census(l, &why), 0);
+	assert_int_equal(fl_ledger_interval(l)->missed, 1);
+	put(l, 1, 9);
+	census(l, 5, "1111111111");
+	assert_int_equal(fl_ledger_interval(l)->compared, 1);
+	assert_int_equal(fl_ledger_interval(l)->missed, 0);
+	fl_ledger_free(l);
+}
+
+/* Pages that held objects, and are said to be something else. */
+static void test_misdeclared(void **state)
+{
+	struct fl_ledger *l = new_ledger(&blocks);
+	struct fl_complaint why;
+
+	(void)state;
+	put(l, 0, 0);
+	put(l, 1, 1);
+	put(l, 1, 2);
+	census(l, 0, "111");
+	fl_ledger_died(l, 1);
+	assert_int_equal(fl_ledger_interval(l)->misdeclared, 0);
+	fl_ledger_begin_census(l, 1);
+	fl_ledger_resident(l, at(0), 1, FL_RANGE_OBJECTS);
+	fl_ledger_resident(l, at(1), 1, FL_RANGE_POOL);
+	fl_ledger_resident(l, at(2), 1, FL_RANGE_METADATA);
+	fl_ledger_resident(l, at(3), 4, FL_RANGE_POOL);
+	fl_ledger_resident(l, at(8), 4, FL_RANGE_METADATA);
+	assert_int_equal(fl_ledger_end_census(l, &why), 0);
+	assert_int_equal(fl_ledger_interval(l)->misdeclared, 2);
 	fl_ledger_free(l);
 }
 
@@ -461,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_sum),
 		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_misdeclared),
 		cmocka_unit_test(test_totals),
 		cmocka_unit_test(test_tails_down),
 		cmocka_unit_test(test_tails_up),
