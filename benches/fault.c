@@ -19,8 +19,6 @@
 #include "vm/fault_resume.h"
 #include "vm/place.h"
 
-/* Planted: one op in so many faults twice, which makes all 12.5 % slower. */
-
 /* The first rounds fill page tables and caches. */
 #define WARM_ROUNDS	2u
 
