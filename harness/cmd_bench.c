@@ -57,6 +57,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 's':
+		if (a->settings)
+			argp_error(state, "--set is given twice: say --set %s,%s",
+				   a->settings, arg);
 		a->settings = arg;
 		break;
 	case KEY_OPS:

@@ -119,6 +119,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->names[a->nr_names++] = arg;
 		break;
 	case 's':
+		if (a->settings)
+			argp_error(state, "--set is given twice: say --set %s,%s",
+				   a->settings, arg);
 		a->settings = arg;
 		break;
 	case KEY_CHECK:

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -211,6 +212,87 @@ static void test_break(void **state)
 	assert_int_equal(brk(start), 0);
 }
 
+/*
+ * malloc of the C library: mappings that it makes, extends and moves, and the break.
+ * What is where is watched anew each time; the pages are those that are an object's
+ * alone, as malloc's own words are beside it.
+ */
+struct object_pages {
+	uintptr_t first, end;
+	uint64_t nr, nr_written;
+};
+
+static void note_object(void *arg, char *base, uint64_t pages, bool is_written)
+{
+	struct object_pages *o = arg;
+	const uintptr_t start = (uintptr_t)base / fl_page_bytes();
+
+	for (uintptr_t page = start; page < start + pages; page++)
+		if (page >= o->first && page < o->end) {
+			o->nr++;
+			o->nr_written += is_written;
+		}
+}
+
+/* Returns how many pages of @object were written. */
+static uint64_t take_object(const char *object, size_t bytes)
+{
+	const uintptr_t page = fl_page_bytes();
+	struct object_pages o = {
+		.first = ((uintptr_t)object + page - 1) / page,
+		.end = ((uintptr_t)object + bytes) / page,
+	};
+	/* With both ends: mremap wants all of a mapping to be alike. */
+	char *base = (char *)((uintptr_t)object / page * page);
+	const size_t nr_bytes = ((size_t)(object - base) + bytes + page - 1) /
+				page * page;
+
+	assert_int_equal(fl_written_watch(&written, base, nr_bytes), 0);
+	assert_int_equal(fl_written_take(&written, base, nr_bytes, note_object,
+					 &o), 0);
+	assert_int_equal(o.nr, o.end - o.first);
+	return o.nr_written;
+}
+
+static void test_of_c_library(void **state)
+{
+	/* In the break, or what a sanitizer has instead; mappings. */
+	static const size_t sizes[] = { 64 << 10, 100 << 10, 4 << 20 };
+	const size_t bytes = 16 << 20;
+	char *object, *end;
+
+	(void)state;
+	release(reserve());
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		object = malloc(sizes[i]);
+		assert_non_null(object);
+		memset(object, 1, sizes[i]);
+		assert_true(take_object(object, sizes[i]) > 0);
+		assert_int_equal(take_object(object, sizes[i]), 0);
+		object[sizes[i] / 2] = 2;
+		assert_int_equal(take_object(object, sizes[i]), 1);
+		free(object);
+	}
+
+	/* The mapping grows and moves: what is new is written, and then is told of. */
+	object = malloc(bytes / 2);
+	assert_non_null(object);
+	memset(object, 1, bytes / 2);
+	take_object(object, bytes / 2);
+	object = realloc(object, bytes);
+	assert_non_null(object);
+	memset(object, 1, bytes);
+	end = object + bytes / 4 * 3;
+	assert_int_equal(take_object(end, bytes / 4),
+			 ((uintptr_t)(end + bytes / 4)) / fl_page_bytes() -
+			 ((uintptr_t)end + fl_page_bytes() - 1) /
+			 fl_page_bytes());
+	assert_int_equal(take_object(end, bytes / 4), 0);
+	end[bytes / 8] = 2;
+	assert_int_equal(take_object(end, bytes / 4), 1);
+	free(object);
+}
+
 /* Memory with a userfaultfd of its own: asked through that one. */
 static void test_other_descriptor(void **state)
 {
@@ -270,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_grows_down),
 		cmocka_unit_test(test_unwatched),
 		cmocka_unit_test(test_break),
+		cmocka_unit_test(test_of_c_library),
 		cmocka_unit_test(test_other_descriptor),
 	};
 
