@@ -59,6 +59,8 @@ static void interrupt_all(struct fl_trial *t, int flags)
 	struct objects o;
 	timer_t timer;
 
+	if (fl_trial_build() == FL_BUILD_TSAN)
+		fl_trial_skip(t, "ThreadSanitizer delivers a signal at a call of the C library, and never in between");
 	objects_open(t, &o, fl_trial_region(t, heap), 1, 8192);
 	objects_open(t, &handlers, fl_trial_region(t, handlers_heap), 2, 8192);
 	nr_signals = 0;

@@ -24,6 +24,18 @@
 #include "vm/fork.h"
 #include "vm/reserve.h"
 
+/* ThreadSanitizer lets no signal handler fork. */
+#if defined(__SANITIZE_THREAD__)
+#define HAVE_TSAN	1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAVE_TSAN	1
+#endif
+#endif
+#ifndef HAVE_TSAN
+#define HAVE_TSAN	0
+#endif
+
 /* Who waits for itself is killed after so long. */
 #define PATIENCE_SECONDS	20
 
@@ -178,11 +190,11 @@ static void watch_and_unwatch(char *base)
 	fl_fault_unwatch(&range);
 }
 
-static volatile bool enough;
+static bool enough;
 
 static void *keep_watching(void *base)
 {
-	while (!enough)
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
 		watch_and_unwatch(base);
 	return NULL;
 }
@@ -204,7 +216,7 @@ static void test_locks_of_threads(void **state)
 
 	(void)state;
 	assert_int_equal(fl_reserve(2 * fl_page_bytes(), FL_CLOSED, &base), 0);
-	enough = false;
+	__atomic_store_n(&enough, false, __ATOMIC_RELAXED);
 	fflush(stdout);
 	assert_int_equal(pthread_create(&thread, NULL, keep_watching, base), 0);
 	for (int i = 0; i < 200 && !nr_stuck; i++) {
@@ -216,7 +228,7 @@ static void test_locks_of_threads(void **state)
 		waitpid(child, &status, 0);
 		nr_stuck += status != 0;
 	}
-	enough = true;
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	assert_int_equal(nr_stuck, 0);
 	fl_release(base, 2 * fl_page_bytes());
@@ -264,6 +276,10 @@ static void test_locks_of_handler(void **state)
 	char *base;
 
 	(void)state;
+	if (HAVE_TSAN) {
+		print_message("ThreadSanitizer does not let a signal handler fork\n");
+		skip();
+	}
 	assert_int_equal(fl_reserve(2 * fl_page_bytes(), FL_CLOSED, &base), 0);
 	handlers_page = base + fl_page_bytes();
 	nr_children = nr_bad_children = 0;

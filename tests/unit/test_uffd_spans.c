@@ -50,7 +50,7 @@ static struct fl_uffd_spans *open_or_skip_spans(struct fl_uffd_spans_config c)
 	return (struct fl_uffd_spans *)heap;
 }
 
-static volatile bool enough;
+static bool enough;
 static volatile unsigned nr_signals;
 
 static void count_signal(int sig)
@@ -61,7 +61,7 @@ static void count_signal(int sig)
 
 static void *pelt(void *target)
 {
-	while (!enough) {
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
 		pthread_kill(*(pthread_t *)target, SIGUSR1);
 		sched_yield();
 	}
@@ -84,7 +84,7 @@ static void pelted(struct fl_uffd_spans_config config)
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGUSR1, &action, &old);
-	enough = false;
+	__atomic_store_n(&enough, false, __ATOMIC_RELAXED);
 	nr_signals = 0;
 	assert_int_equal(fl_uffd_spans_region_create(heap, &region), 0);
 	assert_int_equal(pthread_create(&thread, NULL, pelt, &self), 0);
@@ -103,7 +103,7 @@ static void pelted(struct fl_uffd_spans_config config)
 		assert_int_equal(region->error, 0);
 		fl_uffd_spans_region_reset(region);
 	}
-	enough = true;
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	sigaction(SIGUSR1, &old, NULL);
 	fl_uffd_spans_close(heap);
