@@ -35,6 +35,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0028-claims-are-queries-with-two-tests.md \
 	%D%/decisions/0029-neighbours-are-waited-for.md \
 	%D%/decisions/0030-what-a-sample-costs.md \
+	%D%/decisions/0031-strategies-in-other-layouts.md \
 	%D%/decisions/0032-free-runs-are-split.md \
 	%D%/decisions/0033-large-arrays-are-mappings-of-their-own.md \
 	%D%/decisions/0034-short-arrays-begin-where-they-can-end.md \

@@ -157,8 +157,8 @@ static int list_one(const struct arguments *a)
 		printf("    trigger: %s\n    compiler: %s\n",
 		       m.strategy->trigger, m.strategy->compiler);
 		if (others && *others)
-			printf("    built again as: %s@%s\n", m.strategy->name,
-			       others);
+			printf("    other builds, as %s@...: %s\n",
+			       m.strategy->name, others);
 		printf("\n  tunables (--set name=value,...):\n");
 		fl_tunables_print(&m.tunables);
 	}

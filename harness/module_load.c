@@ -302,24 +302,26 @@ static int complain_unknown(enum fl_module_kind kind, const char *name,
 		near ? near : "", near ? "\"?" : "");
 }
 
-/* @path's module, or with @compiler the one of that name that it built. */
+/* @path's module, or with @build the one of that name in the folder beside it. */
 static int load_built_by(enum fl_module_kind kind, const char *path,
-			 const char *compiler, struct fl_module *module,
+			 const char *build, struct fl_module *module,
 			 struct fl_complaint *why)
 {
 	const char *file = strrchr(path, '/');
 	char *other;
 	int err;
 
-	if (!*compiler)
+	if (!*build)
 		return fl_module_load(kind, path, module, why);
-	if (asprintf(&other, "%.*s/%s%s", (int)(file - path), path, compiler,
+	if (asprintf(&other, "%.*s/%s%s", (int)(file - path), path, build,
 		     file) < 0)
 		return -ENOMEM;
+	for (char *c = other + (file - path); (c = strchr(c, '@'));)
+		*c = '/';
 	if (access(other, F_OK))
 		err = fl_complain(why, -ENOENT,
-			"%.*s was not built by %s here: there is no %s; install that compiler, configure again and make",
-			(int)strcspn(file + 1, "."), file + 1, compiler, other);
+			"%.*s was not built as %s here: there is no %s; make builds layouts, and by a second compiler what configure found one for",
+			(int)strcspn(file + 1, "."), file + 1, build, other);
 	else
 		err = fl_module_load(kind, other, module, why);
 	free(other);
@@ -361,28 +363,28 @@ int fl_module_named(enum fl_module_kind kind, const char *name,
 		    struct fl_module *module, struct fl_complaint *why)
 {
 	char **paths, **stems, *stem;
-	const char *compiler = strchrnul(name, '@');
+	const char *build = strchrnul(name, '@');
 	int nr, err = -ENOENT;
 	bool found = false;
 
 	if (strchr(name, '/'))
 		return fl_module_load(kind, name, module, why);
-	if (*compiler && !compiler[1])
+	if (*build && !build[1])
 		return fl_complain(why, -EINVAL,
 			"%s: name a compiler behind the @, as in bump_down@clang, or leave it out",
 			name);
 	nr = fl_modules_list(kind, &paths, why);
 	if (nr < 0)
 		return nr;
-	stem = strndup(name, (size_t)(compiler - name));
-	compiler += *compiler == '@';
+	stem = strndup(name, (size_t)(build - name));
+	build += *build == '@';
 	stems = calloc((size_t)nr + 1, sizeof(*stems));
 	for (int i = 0; stem && stems && i < nr; i++) {
 		stems[i] = fl_module_stem(paths[i]);
 		if (found || !stems[i] || strcmp(stems[i], stem))
 			continue;
 		found = true;
-		err = load_built_by(kind, paths[i], compiler, module, why);
+		err = load_built_by(kind, paths[i], build, module, why);
 	}
 	if (!found && stem && stems)
 		err = complain_unknown(kind, stem, stems, why);

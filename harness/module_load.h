@@ -39,16 +39,17 @@ int fl_module_load(enum fl_module_kind kind, const char *path,
 
 /*
  * fl_module_named: Load by name, from the module directories, or by
- * path when @name has a slash.  NAME@COMPILER is NAME as another compiler built
- * it: COMPILER/NAME.so beside NAME.so.  For an unknown name the complaint
- * suggests the nearest one.
+ * path when @name has a slash.  NAME@BUILD is NAME as it was built another time,
+ * by another compiler or into another layout: BUILD/NAME.so beside NAME.so, with
+ * '/' for each '@' in BUILD (NAME@clang, NAME@layout1, NAME@clang@layout1).  For an
+ * unknown name the complaint suggests the nearest one.
  */
 int fl_module_named(enum fl_module_kind kind, const char *name,
 		    struct fl_module *module, struct fl_complaint *why);
 
 /*
- * fl_module_others: The compilers that built the module at @path once more, as
- * "clang", with blanks between several; "" if none did, NULL without memory.
+ * fl_module_others: The other builds of the module at @path, as "clang layout1
+ * layout2", with blanks between several; "" if none did, NULL without memory.
  * Caller frees.
  */
 char *fl_module_others(const char *path);

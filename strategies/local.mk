@@ -48,38 +48,87 @@ $(pkglib_LTLIBRARIES) $(check_LTLIBRARIES): libfaultline.la
 if HAVE_CLANG
 clang_modules = $(patsubst %D%/%.la,%D%/.libs/clang/%.so,$(filter %D%/%,$(pkglib_LTLIBRARIES)))
 
-all-local: $(clang_modules)
-
 CLANG_FLAGS = -std=gnu11 -pthread -fvisibility=hidden $(LAYOUT_CFLAGS)
+CLANG_LINK = -L.libs -lfaultline $(BINDING_LDFLAGS) -Wl,-z,defs -Wl,-rpath,$(libdir)
 
 # Of the rules that match, make takes the one that leaves the shortest stem.
-%D%/.libs/clang/bump_down-%.so: CONVENTION = -DFL_CONVENTION=$*
-%D%/.libs/clang/bump_down-%.so: %D%/bump_down.c libfaultline.la config.h Makefile
-	$(clang_module)
-%D%/.libs/clang/%.so: %D%/%.c libfaultline.la config.h Makefile
-	$(clang_module)
+%D%/.libs/clang/bump_down-%.o: CONVENTION = -DFL_CONVENTION=$*
+%D%/.libs/clang/bump_down-%.o: %D%/bump_down.c config.h Makefile
+	$(clang_object)
+%D%/.libs/clang/%.o: %D%/%.c config.h Makefile
+	$(clang_object)
+%D%/.libs/clang/%.so: %D%/.libs/clang/%.o libfaultline.la
+	$(AM_V_CCLD)$(CLANG) $(CLANG_FLAGS) $(CFLAGS) -shared -o $@ $< $(CLANG_LINK)
+# Not to be removed after the link: layouts are made of them, too.
+.PRECIOUS: %D%/.libs/clang/%.o
 
-define clang_module
-	@$(MKDIR_P) %D%/.libs/clang
+define clang_object
+	@$(MKDIR_P) $(@D)
 	$(AM_V_CC)$(CLANG) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CONVENTION) $(CPPFLAGS) $(CLANG_FLAGS) $(CFLAGS) \
-		-fPIC -MMD -MP -MF $@.d -MT $@ -shared -o $@ $< \
-		-L.libs -lfaultline $(BINDING_LDFLAGS) -Wl,-z,defs -Wl,-rpath,$(libdir)
+		-fPIC -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 endef
 
--include $(wildcard %D%/.libs/clang/*.so.d)
-
-install-exec-hook: $(clang_modules)
-	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/clang'
-	$(INSTALL_PROGRAM) $(clang_modules) '$(DESTDIR)$(pkglibdir)/clang'
-
-uninstall-hook:
-	for module in $(notdir $(clang_modules)); do \
-		rm -f "$(DESTDIR)$(pkglibdir)/clang/$$module"; \
-	done
-	-rmdir '$(DESTDIR)$(pkglibdir)/clang'
+-include $(wildcard %D%/.libs/clang/*.o.d)
+# Make knows how to make any file from FILE.o; not this one.
+%D%/.libs/clang/%.o.d: ;
 endif
 
-clean-local: clean-clang
-.PHONY: clean-clang
-clean-clang:
-	rm -rf %D%/.libs/clang
+# And all of them twice more, from the same objects but behind a pad, as NAME@layout1
+# and NAME@clang@layout2: docs/decisions/0031.  About thirds of a page apart,
+# and on the boundaries of 64 bytes that objects ask for.
+%D%/.libs/layout1/%.so %D%/.libs/clang/layout1/%.so: PAD_BYTES = 1344
+%D%/.libs/layout2/%.so %D%/.libs/clang/layout2/%.so: PAD_BYTES = 2752
+
+layout_modules = $(foreach layout,layout1 layout2,\
+	$(patsubst %D%/%.la,%D%/.libs/$(layout)/%.so,$(filter %D%/%,$(pkglib_LTLIBRARIES))) \
+	$(patsubst %D%/.libs/clang/%,%D%/.libs/clang/$(layout)/%,$(clang_modules)))
+
+# How libtool calls the object of NAME, and of NAME-CONVENTION.
+libtool_object = %D%/.libs/$(if $(findstring -,$*),$(subst -,_,$*)_la-$(firstword $(subst -, ,$*)),$*).o
+
+%D%/.libs/layout1/%.so: %D%/%.la %D%/pad.S Makefile
+	$(gcc_layout)
+%D%/.libs/layout2/%.so: %D%/%.la %D%/pad.S Makefile
+	$(gcc_layout)
+%D%/.libs/clang/layout1/%.so: %D%/.libs/clang/%.o %D%/pad.S libfaultline.la Makefile
+	$(clang_layout)
+%D%/.libs/clang/layout2/%.so: %D%/.libs/clang/%.o %D%/pad.S libfaultline.la Makefile
+	$(clang_layout)
+
+link_padded = -shared -o $@ -DPAD_BYTES=$(PAD_BYTES) $(srcdir)/%D%/pad.S
+
+define gcc_layout
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CCLD)$(CC) $(AM_CFLAGS) $(CFLAGS) $(link_padded) $(libtool_object) \
+		-L.libs -lfaultline $(MODULE_LDFLAGS) -Wl,-rpath,$(libdir)
+endef
+
+define clang_layout
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CCLD)$(CLANG) $(CLANG_FLAGS) $(CFLAGS) $(link_padded) $< $(CLANG_LINK)
+endef
+
+EXTRA_DIST += %D%/pad.S
+
+other_modules = $(clang_modules) $(layout_modules)
+
+all-local: $(other_modules)
+
+other_folders = $(sort $(dir $(patsubst %D%/.libs/%,%,$(other_modules))))
+
+install-exec-hook: $(other_modules)
+	for folder in $(other_folders); do \
+		$(MKDIR_P) "$(DESTDIR)$(pkglibdir)/$$folder" && \
+		$(INSTALL_PROGRAM) %D%/.libs/"$$folder"*.so "$(DESTDIR)$(pkglibdir)/$$folder" || exit; \
+	done
+
+uninstall-hook:
+	for module in $(patsubst %D%/.libs/%,%,$(other_modules)); do \
+		rm -f "$(DESTDIR)$(pkglibdir)/$$module"; \
+	done
+	-cd "$(DESTDIR)$(pkglibdir)" && rmdir layout1 layout2 clang/layout1 clang/layout2 clang
+
+clean-local: clean-others
+.PHONY: clean-others
+clean-others:
+	rm -rf %D%/.libs/clang %D%/.libs/layout1 %D%/.libs/layout2

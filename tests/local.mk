@@ -188,6 +188,7 @@ script_tests = \
 	%D%/codegen/turn.test \
 	%D%/conformance/clang.test \
 	%D%/conformance/cli.test \
+	%D%/conformance/layouts.test \
 	%D%/examples/json.test \
 	%D%/fault/debugger.test \
 	%D%/fault/fork.test \

@@ -382,7 +382,7 @@ static void test_list(void **state)
 	assert_string_equal(others, "");
 	free(others);
 	assert_int_equal(named("apple@other", &m, &why), -ENOENT);
-	assert_non_null(strstr(why.text, "apple was not built by other here"));
+	assert_non_null(strstr(why.text, "apple was not built as other here"));
 	assert_int_equal(named("zebar@other", &m, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "did you mean \"zebra\"?"));
 
