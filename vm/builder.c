@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,6 +113,21 @@ void fl_builders_bereave(struct fl_region *region)
 	}
 }
 
+/* realloc, for any alignment. */
+static void *resize(void *old, size_t used, size_t bytes, size_t align)
+{
+	void *made;
+
+	if (align <= _Alignof(max_align_t))
+		return realloc(old, bytes);
+	if (posix_memalign(&made, align, bytes))
+		return NULL;
+	if (used)
+		memcpy(made, old, used);
+	free(old);
+	return made;
+}
+
 /* Without chunks: one that moves. */
 static int more_elsewhere(struct fl_builder *b, size_t bytes)
 {
@@ -121,7 +137,7 @@ static int more_elsewhere(struct fl_builder *b, size_t bytes)
 
 	if (want < used + bytes)
 		want = used + bytes;
-	base = realloc(b->chunk.base, want);
+	base = resize(b->chunk.base, used, want, b->align);
 	if (!base)
 		return -ENOMEM;
 	b->nr_chunks += !b->chunk.base;

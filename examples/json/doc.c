@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "examples/json/doc.h"
+#include "doc.h"
 #include "faultline/builder.h"
 
 #define ALIGN		8u
 
-/* Longest number that is parsed without a copy on the heap of the program. */
+/* Of a number as it is written, and the end that strtod wants. */
 #define NUMBER_BYTES	64u
 
 struct parser {

@@ -8,7 +8,8 @@
  * whose size is known when they are done, are made by builders.
  *
  * Any strategy will do.  The heap is opened with a region_bytes_max of
- * doc_region_bytes() and an object_bytes_max of as much.
+ * doc_region_bytes() and an object_bytes_max of as much; and with a span of as much
+ * where that is a tunable, for there a region ends where its span does.
  */
 #ifndef DOC_H
 #define DOC_H
@@ -56,12 +57,18 @@ struct doc_error {
 	const char *what;
 };
 
-/* doc_region_bytes: What a document of @bytes takes at most, in any strategy. */
+/*
+ * doc_region_bytes: What a document of @bytes takes at most, in any strategy but one
+ * that bumps upwards: it cannot give back what an array leaves of its chunk once
+ * others were allocated behind it, up to half a kilobyte for each array that is not
+ * empty.
+ */
 size_t doc_region_bytes(size_t bytes);
 
 /*
  * doc_parse: The value that @text is, in @region.  @text may go away afterwards.
- * RFC 8259; numbers are doubles, the last of equal keys does not replace others.
+ * RFC 8259; numbers are doubles, of at most 63 characters; the last of equal keys does
+ * not replace others; nobody looks whether text is UTF-8.
  * Returns NULL with *@error; the region then holds what had been parsed, until it is
  * reset.  Deeper than DOC_DEPTH_MAX is an error.  Cost: linear.
  */

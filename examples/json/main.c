@@ -3,7 +3,10 @@
  * json: parse documents into regions, tell what is in them; an example of how a
  * program uses a strategy that it chooses when it starts.
  *
- *	json --strategy=/usr/local/lib/faultline/bump_down.so FILE...
+ * A copy of this folder is built, and used, by
+ *
+ *	cc -std=gnu11 -O2 -o json main.c doc.c $(pkg-config --cflags --libs faultline)
+ *	json --strategy=$(pkg-config --variable=pkglibdir faultline)/bump_down.so FILE...
  */
 #include <argp.h>
 #include <dlfcn.h>
@@ -12,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "examples/json/doc.h"
+#include "doc.h"
 
 static const struct argp_option options[] = {
 	{ "strategy", 's', "FILE", 0, "the strategy's module", 0 },
@@ -84,8 +87,18 @@ static char *read_file(const char *path, size_t *bytes)
 	return text;
 }
 
+/* Where a region is one range of addresses, the range suffices for the document. */
+static void widen(const struct fl_strategy *s, uint64_t *values, uint64_t bytes)
+{
+	for (size_t i = 0; i < s->nr_tunables; i++) {
+		if (!strcmp(s->tunables[i].name, "span") && values[i] < bytes &&
+		    bytes <= s->tunables[i].max)
+			values[i] = bytes;
+	}
+}
+
 /* A heap and a region of their own for each document. */
-static int tell(const struct fl_strategy *s, const uint64_t *values,
+static int tell(const struct fl_strategy *s, uint64_t *values,
 		const char *path)
 {
 	struct fl_open_args open = { .values = values, .nr_regions_max = 1, .cpu = -1 };
@@ -101,6 +114,7 @@ static int tell(const struct fl_strategy *s, const uint64_t *values,
 	if (!text)
 		return 1;
 	open.region_bytes_max = open.object_bytes_max = doc_region_bytes(bytes);
+	widen(s, values, open.region_bytes_max);
 	err = s->open(&open, &heap);
 	if (!err)
 		err = s->region_create(heap, &region);

@@ -6,7 +6,8 @@
  * to, and closed once, which makes its elements one object of the region, the
  * "array".  It fills chunks (struct fl_chunk) of the region from low to high.  An
  * array in one chunk is "linked": it stays where it is, and what it leaves of the
- * chunk serves later objects.  Otherwise it is copied into an object of exactly its
+ * chunk serves later objects (in a block that is bumped upwards only if nothing was
+ * allocated behind it while it was open).  Otherwise it is copied into an object of exactly its
  * size, and the chunks go back.  An array that began in the rest of a block and
  * outgrows it moves to another, once, and is linked there; one of no more than the
  * region's tail_bytes (4 KiB in blocks of 64 KiB) never has to, if it is alone.

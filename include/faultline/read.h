@@ -20,6 +20,10 @@
  * been populated: chunks and buffers have none that fault, and the object of "keep"
  * is touched, page by page, by the program, whose faults are handled.
  *
+ * What "bounce" and "keep" make is an object like others: the heap was opened with an
+ * object_bytes_max and a region_bytes_max that cover what is asked for, the head and
+ * what aligns it.
+ *
  * Context: cold, may block; belongs to the region's thread.  The region's cursor is
  * valid (memory residence).
  */

@@ -293,6 +293,30 @@ static void without_chunks(void **state)
 	place_close(&p);
 }
 
+/* Elements may be stored by instructions that need the array's alignment. */
+static void aligned_without_chunks(void **state)
+{
+	struct place p;
+	struct fl_builder b;
+	uint64_t bytes;
+	void *array;
+
+	(void)state;
+	place_open(&p, "segv_extend", 0);
+	fl_builder_open(&b, p.s, p.region, 64);
+	for (uint64_t i = 0; i < 1000; i++) {
+		uint64_t *element = fl_builder_push(&b, 64);
+
+		assert_int_equal((uintptr_t)element % 64, 0);
+		*element = i;
+	}
+	assert_int_equal(fl_builder_close(&b, &array, &bytes), 0);
+	assert_int_equal((uintptr_t)array % 64, 0);
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_int_equal(((uint64_t *)array)[i * 8], i);
+	place_close(&p);
+}
+
 static void empty(void **state)
 {
 	struct place p;
@@ -435,6 +459,7 @@ int main(void)
 		cmocka_unit_test(nested),
 		cmocka_unit_test(without_a_rest),
 		cmocka_unit_test(without_chunks),
+		cmocka_unit_test(aligned_without_chunks),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(exhausted),
 		cmocka_unit_test(misuse_is_harmless),
