@@ -79,11 +79,11 @@ int fl_fork_watch(struct fl_fork_hook *hook)
 
 void fl_fork_unwatch(struct fl_fork_hook *hook)
 {
-	if (!hook->newer)
-		return;
 	lock_ring();
-	hook->older->newer = hook->newer;
-	hook->newer->older = hook->older;
-	hook->older = hook->newer = NULL;
+	if (hook->newer) {
+		hook->older->newer = hook->newer;
+		hook->newer->older = hook->older;
+		hook->older = hook->newer = NULL;
+	}
 	unlock_ring();
 }
