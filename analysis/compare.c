@@ -135,15 +135,6 @@ static const struct fl_summary_cell *find_cell(const struct fl_summary *s,
 	return NULL;
 }
 
-static const struct fl_summary_arm *find_arm(const struct fl_summary_cell *cell,
-					     const char *name)
-{
-	for (size_t i = 0; cell && i < cell->nr_arms; i++)
-		if (!strcmp(cell->arms[i].name, name))
-			return &cell->arms[i];
-	return NULL;
-}
-
 static bool takes_part(const struct fl_summary_arm *arm)
 {
 	return arm && arm->role != FL_RESULT_PLANTED && arm->alloc_ns.n;
@@ -159,7 +150,7 @@ static size_t only_in(const struct fl_summary *a, const struct fl_summary *b)
 
 		for (size_t i = 0; i < a->cells[c].nr_arms; i++)
 			nr += takes_part(&a->cells[c].arms[i]) &&
-			      !takes_part(find_arm(other, a->cells[c].arms[i].name));
+			      !takes_part(fl_cell_arm(other, a->cells[c].arms[i].name));
 	}
 	return nr;
 }
@@ -175,7 +166,7 @@ static int compare_cell(const struct side *was_side, const struct side *is_side,
 		int err;
 
 		was.arm = &was.cell->arms[i];
-		is.arm = find_arm(is.cell, was.arm->name);
+		is.arm = fl_cell_arm(is.cell, was.arm->name);
 		if (!takes_part(was.arm) || !takes_part(is.arm))
 			continue;
 		pair.was = was.arm;

@@ -264,15 +264,6 @@ static bool same_panel(const char *a, const char *b, size_t axis)
 	}
 }
 
-static const struct fl_summary_arm *timed_arm(const struct fl_summary_cell *cell,
-					      const char *name)
-{
-	for (size_t i = 0; i < cell->nr_arms; i++)
-		if (!strcmp(cell->arms[i].name, name))
-			return cell->arms[i].alloc_ns.n ? &cell->arms[i] : NULL;
-	return NULL;
-}
-
 /* A line: its arm's name, and where it ends. */
 struct line {
 	const char *arm;
@@ -367,7 +358,7 @@ static size_t make_lines(const struct levels *l, size_t first,
 
 		for (size_t c = first; c < l->nr; c++) {
 			const struct fl_summary_arm *arm =
-				timed_arm(&l->cells[c], l->arms[i]);
+				fl_cell_timed_arm(&l->cells[c], l->arms[i]);
 			const double x = number(l->cells[c].name, l->axis);
 
 			if (!arm || x < last || !same_panel(
@@ -423,7 +414,7 @@ static void put_line(FILE *to, const struct levels *l, size_t first,
 		for (size_t c = first; c < l->nr; c++) {
 			const double x = number(l->cells[c].name, l->axis);
 			const struct fl_summary_arm *arm =
-				timed_arm(&l->cells[c], name);
+				fl_cell_timed_arm(&l->cells[c], name);
 
 			if (!arm || x <= done || x >= next_x || !same_panel(
 				l->cells[first].name, l->cells[c].name, l->axis))

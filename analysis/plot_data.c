@@ -121,15 +121,6 @@ static bool is_choice(const struct fl_summary_arm *arm)
 	return arm->role == FL_RESULT_BASELINE || arm->role == FL_RESULT_ARM;
 }
 
-static const struct fl_summary_arm *timed_arm(const struct fl_summary_cell *cell,
-					      const char *name)
-{
-	for (size_t i = 0; i < cell->nr_arms; i++)
-		if (!strcmp(cell->arms[i].name, name))
-			return cell->arms[i].alloc_ns.n ? &cell->arms[i] : NULL;
-	return NULL;
-}
-
 /* The interval where there is one. */
 static double low(const struct fl_interval *i)
 {
@@ -226,7 +217,7 @@ static void put_sweep_points(FILE *to, const struct fl_sweep *sweep,
 {
 	for (size_t c = 0; c < sweep->nr_cells; c++) {
 		const struct fl_summary_arm *arm =
-			timed_arm(sweep->cells[c], arm_name);
+			fl_cell_timed_arm(sweep->cells[c], arm_name);
 
 		if (arm)
 			fprintf(to, "%.0f %.6g %.6g %.6g\n",
@@ -248,7 +239,7 @@ static void put_sweep_line(FILE *to, const struct fl_sweep *sweep,
 
 	for (size_t c = 0; c < sweep->nr_cells; c++) {
 		const struct fl_summary_cell *cell = sweep->cells[c];
-		const struct fl_summary_arm *arm = timed_arm(cell, arm_name);
+		const struct fl_summary_arm *arm = fl_cell_timed_arm(cell, arm_name);
 		double x0, x1, y0, y1;
 
 		if (!arm)
@@ -256,7 +247,7 @@ static void put_sweep_line(FILE *to, const struct fl_sweep *sweep,
 		x1 = (double)cell->block_bytes;
 		y1 = arm->alloc_ns.median;
 		x0 = last ? (double)last->block_bytes : x1;
-		y0 = last ? timed_arm(last, arm_name)->alloc_ns.median : y1;
+		y0 = last ? fl_cell_timed_arm(last, arm_name)->alloc_ns.median : y1;
 		for (int i = 1; last && i < LINE_STEPS; i++) {
 			double x = x0 * pow(x1 / x0, (double)i / LINE_STEPS);
 

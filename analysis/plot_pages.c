@@ -177,20 +177,11 @@ static const struct fl_summary_metric *time_of(const struct fl_summary_arm *arm)
 	return is_choice(arm) ? fl_summary_find(arm, "event_ns") : NULL;
 }
 
-static const struct fl_summary_arm *arm_of(const struct fl_summary_cell *cell,
-					   const char *name)
-{
-	for (size_t a = 0; a < cell->nr_arms; a++)
-		if (!strcmp(cell->arms[a].name, name))
-			return &cell->arms[a];
-	return NULL;
-}
-
 static bool get_point(const struct fl_summary_arm *arm,
 		      const struct fl_summary_cell *pages, struct point *out)
 {
 	const struct fl_summary_metric *time = time_of(arm);
-	const struct fl_summary_arm *counted = arm_of(pages, arm->name);
+	const struct fl_summary_arm *counted = fl_cell_arm(pages, arm->name);
 
 	if (!time || !counted || !has_pages(counted, out->at))
 		return false;
@@ -222,7 +213,7 @@ int fl_plot_pareto_without(const struct fl_pareto *p, char **out)
 		return -ENOMEM;
 	for (size_t a = 0; a < p->pages->nr_arms; a++) {
 		const struct fl_summary_arm *arm = &p->pages->arms[a];
-		const struct fl_summary_arm *timed = arm_of(p->timed, arm->name);
+		const struct fl_summary_arm *timed = fl_cell_arm(p->timed, arm->name);
 
 		if (has_pages(arm, point.at) && (!timed || !time_of(timed)))
 			fprintf(to, "%s%s", nr++ ? ", " : "Not timed: ",

@@ -117,22 +117,13 @@ void fl_page_answers(const struct fl_page *p)
 	html(p, "</ul>\n");
 }
 
-static const struct fl_summary_arm *arm_in(const struct fl_summary_cell *cell,
-					   const char *name)
-{
-	for (size_t i = 0; i < cell->nr_arms; i++)
-		if (!strcmp(cell->arms[i].name, name))
-			return &cell->arms[i];
-	return NULL;
-}
-
 /* How many cells was it timed in? */
 static size_t nr_cells_timed(const struct fl_summary *s, const char *name)
 {
 	size_t nr = 0;
 
 	for (size_t c = 0; c < s->nr_cells; c++) {
-		const struct fl_summary_arm *arm = arm_in(&s->cells[c], name);
+		const struct fl_summary_arm *arm = fl_cell_arm(&s->cells[c], name);
 
 		nr += arm && arm->alloc_ns.n;
 	}
@@ -172,7 +163,7 @@ static void put_glance(const struct fl_page *p)
 		html(p, "</a></th>");
 		for (size_t i = 0; i < s->nr_strategies; i++) {
 			const char *name = s->strategies[i].name;
-			const struct fl_summary_arm *arm = arm_in(cell, name);
+			const struct fl_summary_arm *arm = fl_cell_arm(cell, name);
 
 			if (nr_cells_timed(s, name) >= least)
 				number_cell(p, arm && arm == cell->fastest ?

@@ -179,13 +179,11 @@ static void put_verdicts(const struct fl_page *p, const struct book *book,
 			html(p, "<th scope=row id=\"v-");
 			put(p, v->claim->name);
 			html(p, "\">");
-			if (m) {
-				html(p, "<a href=\"#x-");
-				put(p, m->experiment);
-				html(p, "\">");
-			}
-			put(p, v->claim->name);
-			html(p, "%s</th>", m ? "</a>" : "");
+			if (m)
+				link_to(p, m->experiment, v->claim->name);
+			else
+				put(p, v->claim->name);
+			html(p, "</th>");
 		}
 		put_verdict(p, v);
 		fl_html_number(p->to, "", v->value);
@@ -520,11 +518,7 @@ static void put_contents(const struct fl_page *p, const struct book *book)
 	for (size_t i = 0; i < book->nr; i++) {
 		const struct member *m = &book->members[i];
 
-		html(p, "<a href=\"#x-");
-		put(p, m->experiment);
-		html(p, "\">");
-		put(p, m->known ? m->known->name : m->experiment);
-		html(p, "</a>");
+		link_to(p, m->experiment, m->known ? m->known->name : m->experiment);
 	}
 	html(p, "<a href=\"#environment\">Environment</a>"
 	     "<a href=\"#definitions\">Definitions</a></nav>\n");
@@ -539,11 +533,9 @@ static void put_overview(const struct fl_page *p, const struct book *book)
 	for (size_t i = 0; i < book->nr; i++) {
 		const struct member *m = &book->members[i];
 
-		html(p, "<tr><th scope=row><a href=\"#x-");
-		put(p, m->experiment);
-		html(p, "\">");
-		put(p, m->known ? m->known->name : m->experiment);
-		html(p, "</a></th>");
+		html(p, "<tr><th scope=row>");
+		link_to(p, m->experiment, m->known ? m->known->name : m->experiment);
+		html(p, "</th>");
 		element(p, "td", "class=wrap", m->title);
 		html(p, "<td><span class=\"tag %s\">%s</span></td><td class=n>%zu</td></tr>\n",
 		     m->matrix ? "open" : m->valid ? "yes" : "no",

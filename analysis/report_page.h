@@ -57,6 +57,17 @@ static inline void element(const struct fl_page *p, const char *tag,
 	fl_html_element(p->to, tag, attributes, text);
 }
 
+/* A link to an experiment's section among several (report_all.c). */
+static inline void link_to(const struct fl_page *p, const char *experiment,
+			   const char *text)
+{
+	html(p, "<a href=\"#x-");
+	put(p, experiment);
+	html(p, "\">");
+	put(p, text);
+	html(p, "</a>");
+}
+
 /* The heading of a part, which begins it; ours, as it is. */
 static inline void part(const struct fl_page *p, const char *id, const char *title)
 {

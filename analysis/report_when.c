@@ -305,11 +305,9 @@ static void put_cells(const struct fl_page *p, const struct fl_when *when)
 	for (size_t i = 0; i < when->nr_cells; i++) {
 		const struct fl_when_cell *cell = &when->cells[i];
 
-		html(p, "<tr><th scope=row><a href=\"#x-");
-		put(p, cell->experiment);
-		html(p, "\">");
-		put(p, cell->experiment);
-		html(p, "</a> ");
+		html(p, "<tr><th scope=row>");
+		link_to(p, cell->experiment, cell->experiment);
+		html(p, " ");
 		put(p, cell->cell);
 		html(p, "</th>");
 		element(p, "td", "", cell->arm);

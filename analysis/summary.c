@@ -79,10 +79,18 @@ void fl_maker_pair(struct fl_maker *m, const struct fl_summary_arm *a,
 const struct fl_summary_arm *fl_cell_arm(const struct fl_summary_cell *cell,
 					 const char *name)
 {
-	for (size_t i = 0; name && i < cell->nr_arms; i++)
+	for (size_t i = 0; cell && name && i < cell->nr_arms; i++)
 		if (!strcmp(cell->arms[i].name, name))
 			return &cell->arms[i];
 	return NULL;
+}
+
+const struct fl_summary_arm *
+fl_cell_timed_arm(const struct fl_summary_cell *cell, const char *name)
+{
+	const struct fl_summary_arm *arm = fl_cell_arm(cell, name);
+
+	return arm && arm->alloc_ns.n ? arm : NULL;
 }
 
 /* ---- orders ------------------------------------------------------------- */

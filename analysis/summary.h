@@ -266,6 +266,15 @@ int fl_summary_make(const struct fl_results *results, struct fl_summary *out,
 		    struct fl_complaint *why);
 void fl_summary_free(struct fl_summary *summary);
 
+/*
+ * fl_cell_arm: The arm of that name, or NULL; @cell and @name may be NULL.
+ * fl_cell_timed_arm: The same, if its allocations were timed.
+ */
+const struct fl_summary_arm *fl_cell_arm(const struct fl_summary_cell *cell,
+					 const char *name);
+const struct fl_summary_arm *
+fl_cell_timed_arm(const struct fl_summary_cell *cell, const char *name);
+
 /* fl_summary_find: Metric @name of @arm, or NULL. */
 const struct fl_summary_metric *fl_summary_find(const struct fl_summary_arm *arm,
 						const char *name);

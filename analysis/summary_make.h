@@ -48,10 +48,6 @@ const char *fl_maker_text(struct fl_maker *m, const char *format, ...)
 void fl_maker_pair(struct fl_maker *m, const struct fl_summary_arm *a,
 		   const struct fl_summary_arm *b, struct fl_ratio *out);
 
-/* fl_cell_arm: The arm of that name (may be NULL), or NULL. */
-const struct fl_summary_arm *fl_cell_arm(const struct fl_summary_cell *cell,
-					 const char *name);
-
 /*
  * fl_sweep_best: The arm with @answer that takes the least time over all of
  * @sweep (geometric mean), or NULL; one that was measured at more sizes goes

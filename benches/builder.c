@@ -34,7 +34,7 @@
 
 #define WARM_LIVES	4u
 
-/* Planted: so many more elements, which makes all 12.5 % slower. */
+/* Planted: so many more elements. */
 #define PLANTED(length)	((length) + ((length) + 1) / FL_BENCH_PLANTED_EVERY)
 
 /* bound: how many times too large. */

@@ -57,8 +57,6 @@ enum { R_register, R_memory };
 #define CHECKED_BLOCKS	3u
 #define STEPPED		(NR_SIZES / 4)
 
-/* Planted: so much more is done, all of it alike. */
-
 static const char *const ways[] = { "down", "up", "down_top", "up_top", NULL };
 static const char *const sources[] = {
 	"fixed", "ahead", "rounded", "table", "arith", "data", NULL

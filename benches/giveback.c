@@ -22,8 +22,6 @@
 #include "benches/giveback.h"
 #include "vm/place.h"
 
-/* Planted: so many pages more, which makes all 12.5 % slower. */
-
 #define WARM_PAGES	(4u * SLOTS_MAX)
 
 /* As the harness: a percentile that fewer lie beyond is not told. */

@@ -38,8 +38,6 @@ enum { UP_PLACE, UP_DOUBLE, DOWN_DOUBLE, DOWN_SLIDE, DOWN_REVERSE };
 #define OTHER_BYTES	16u
 #define PIECE		(64u << 10)
 
-/* Planted: so much more is done, all of it alike. */
-
 static const char *const ways[] = {
 	"up_place", "up_double", "down_double", "down_slide", "down_reverse", NULL
 };

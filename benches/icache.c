@@ -37,8 +37,6 @@ enum { OWN, CLANG };
 /* Turns of a piece: some 100 us. */
 #define PIECE		1024u
 
-/* Planted: so much more is done, all of it alike. */
-
 static const char *const strategies[] = {
 	"bump_down", "bump_down-plain", "bump_down-ncsr", "bump_down-preserve",
 	"bump_down-thunk", "bump_up", "no_check", "segv_redirect", NULL

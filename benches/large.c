@@ -47,8 +47,6 @@
 /* Largest small object. */
 #define SMALL_MAX	128u
 
-/* Planted: each Nth window twice, once uncounted. */
-
 static const char *const ways[] = { "own", "area", "malloc", NULL };
 static const struct {
 	const char *name;

@@ -43,8 +43,6 @@ enum { SOURCE_FILE, SOURCE_PIPE, SOURCE_SOCKET };
 #define READS_MAX	4096u
 #define PIECE		256u
 
-/* Planted: one op in so many is done twice, which makes all 12.5 % slower. */
-
 static const char *const ways[] = {
 	"raw", "unaligned", "unaligned_far", "malloc", "give_back", "bounce", "keep", "guard", NULL
 };

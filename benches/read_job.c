@@ -38,8 +38,6 @@ enum { SOURCE_SOCKET, SOURCE_FILE };
 #define ASK_MIN		((uint64_t)4 << 10)
 #define READS_MAX	(2 * (unsigned)(STREAM_BYTES / ASK_MIN) + 8)
 
-/* Planted: one connection in so many is served twice, which makes all 12.5 % slower. */
-
 #define WARM_CONNECTIONS	32u
 
 static const char *const ways[] = { "malloc", "give_back", "bounce", "keep", NULL };

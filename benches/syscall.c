@@ -15,7 +15,6 @@
 
 #include "faultline/bench.h"
 
-/* Planted: one op in so many is done twice, which makes all 12.5 % slower. */
 #define PIECE		4096u
 
 /* Answers that were not @parent. */

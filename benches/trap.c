@@ -32,7 +32,6 @@ enum { LOOP, PAGES, RETURN, THREADS };
 enum { LOOP_TRAP, LOOP_PROT1, LOOP_PROTN };
 enum { RETURN_SIGRETURN, RETURN_USER };
 
-/* Planted: one op in so many more, which makes all 12.5 % slower. */
 #define PIECE_TRAPS	128u
 
 #define WARM_TRAPS	1024u

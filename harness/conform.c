@@ -27,17 +27,10 @@
 
 #include "harness/conform_check.h"
 #include "vm/reserve.h"
+#include "vm/sanitized.h"
 
-#ifndef __has_feature
-#define __has_feature(feature)	0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define BUILT_WITH		FL_BUILD_ASAN
-#elif defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define BUILT_WITH		FL_BUILD_TSAN
-#else
-#define BUILT_WITH		FL_BUILD_PLAIN
-#endif
+#define BUILT_WITH		(FL_HAVE_ASAN ? FL_BUILD_ASAN : \
+				 FL_HAVE_TSAN ? FL_BUILD_TSAN : FL_BUILD_PLAIN)
 
 #define OPS_PER_SECOND		500u
 

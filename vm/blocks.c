@@ -6,24 +6,14 @@
 #include "faultline/slowpath.h"
 #include "vm/blocks.h"
 #include "vm/giveback.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
+#include "vm/sanitized.h"
 
 /*
  * Addresses for one heap when nothing else bounds them.  The directory of a
  * terabyte of 4 KiB blocks is 12 GiB of addresses, and as resident as it is used.
  * ThreadSanitizer leaves 1.5 TiB, in which it is chance whether one has room.
  */
-#define RESERVE_BYTES	((size_t)1 << (HAVE_TSAN ? 37 : 40))
+#define RESERVE_BYTES	((size_t)1 << (FL_HAVE_TSAN ? 37 : 40))
 
 /* What regions alive at once may need beyond the caller's word for it. */
 #define SPARE_REGIONS	64u

@@ -28,6 +28,7 @@ libfaultline_la_SOURCES = \
 	%D%/reserve.c \
 	%D%/retain.c \
 	%D%/rseq.c \
+	%D%/sanitized.h \
 	%D%/spans.c \
 	%D%/uffd.c \
 	%D%/uffd_fill.c \

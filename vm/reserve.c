@@ -6,21 +6,13 @@
 
 #include "faultline/compat.h"
 #include "vm/reserve.h"
+#include "vm/sanitized.h"
 
 /* How many places fl_reserve_aside tries. */
 #define ASIDE_TRIES	64u
 
 /* ThreadSanitizer ends the process that maps where it has no shadow. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_ASIDE	0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_ASIDE	0
-#endif
-#endif
-#ifndef HAVE_ASIDE
-#define HAVE_ASIDE	1
-#endif
+#define HAVE_ASIDE	(!FL_HAVE_TSAN)
 
 size_t fl_page_bytes(void)
 {

@@ -21,22 +21,11 @@
 
 #include "vm/blocks.h"
 #include "vm/census.h"
+#include "vm/sanitized.h"
 
 #define KIB	((size_t)1 << 10)
 #define MIB	((size_t)1 << 20)
 #define TIB	((size_t)1 << 40)
-
-/* ThreadSanitizer maps its own, and leaves 1.5 TiB of addresses. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
 
 /* More mappings than this take too long to use up. */
 #define VMAS_MAX	100000u
@@ -197,7 +186,8 @@ static void test_layout(void **state)
 			}
 		}
 		close_blocks(b);
-		assert_true(HAVE_TSAN || nr_vmas() == vmas);
+		/* ThreadSanitizer maps its own. */
+		assert_true(FL_HAVE_TSAN || nr_vmas() == vmas);
 	}
 }
 
@@ -427,7 +417,8 @@ static void test_addresses_exhausted(void **state)
 	unsigned nr = 0;
 
 	(void)state;
-	if (HAVE_TSAN) {
+	/* ThreadSanitizer leaves 1.5 TiB of addresses. */
+	if (FL_HAVE_TSAN) {
 		print_message("ThreadSanitizer leaves 1.5 TiB of addresses\n");
 		skip();
 	}
@@ -966,7 +957,7 @@ static void test_open_fails(void **state)
 	assert_int_equal(fl_blocks_open(&args, &config, sizeof(struct heap),
 					&heap), -ENOSPC);
 	assert_ptr_equal(heap, untouched);
-	assert_true(HAVE_TSAN || nr_vmas() == vmas);
+	assert_true(FL_HAVE_TSAN || nr_vmas() == vmas);
 	for (size_t i = 0; i < FL_FAULT_RANGES_MAX; i++)
 		fl_fault_unwatch(&full[i]);
 	assert_int_equal(fl_blocks_open(&args, &config, 0, &heap), -EINVAL);

@@ -27,20 +27,9 @@
 
 #include "vm/fault.h"
 #include "vm/reserve.h"
+#include "vm/sanitized.h"
 
 #define EXIT_SKIP	77
-
-/* ThreadSanitizer calls handlers itself, with every signal blocked. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
 
 static size_t page;
 
@@ -323,7 +312,8 @@ static void declined(int flags)
 		check(told.address == p);
 		check(i >= 2 || told.pc == w.pc);
 		check(sigismember(&told.mask, SIGUSR1));
-		check(HAVE_TSAN || sigismember(&told.mask, SIGSEGV) !=
+		/* ThreadSanitizer calls handlers itself, with every signal blocked. */
+		check(FL_HAVE_TSAN || sigismember(&told.mask, SIGSEGV) !=
 				   !!(flags & SA_NODEFER));
 		pthread_sigmask(SIG_SETMASK, NULL, &mask);
 		check(!sigismember(&mask, SIGUSR1));
@@ -1018,7 +1008,7 @@ static void scenario_nested_dies(void)
 static void test_nested(void **state)
 {
 	(void)state;
-	if (HAVE_TSAN) {
+	if (FL_HAVE_TSAN) {
 		print_message("ThreadSanitizer blocks signals in handlers\n");
 		skip();
 	}

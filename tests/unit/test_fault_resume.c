@@ -30,6 +30,7 @@
 #include "vm/fault_resume.h"
 #include "vm/private_fault_resume.h"
 #include "vm/reserve.h"
+#include "vm/sanitized.h"
 
 #define RED_ZONE	128u
 #define ALL_OF_IT	SIZE_MAX	/* of the stack */
@@ -1088,25 +1089,14 @@ static void scenario_probe_leaves(void)
 	}
 }
 
-/* ThreadSanitizer calls handlers itself. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
-
 static void test_probe(void **state)
 {
 	uint64_t shadow = 0;
 
 	(void)state;
 	/* It must not hide behind a refusal, or all else here is skipped. */
-	if (!HAVE_TSAN && machine_features &&
+	/* ThreadSanitizer calls handlers itself. */
+	if (!FL_HAVE_TSAN && machine_features &&
 	    (syscall(SYS_arch_prctl, ARCH_SHSTK_STATUS, &shadow) || !shadow))
 		assert_string_equal(why_not, "");
 	assert_exits(scenario_blocked);

@@ -23,18 +23,7 @@
 #include "vm/fault.h"
 #include "vm/fork.h"
 #include "vm/reserve.h"
-
-/* ThreadSanitizer lets no signal handler fork. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
+#include "vm/sanitized.h"
 
 /* Who waits for itself is killed after so long. */
 #define PATIENCE_SECONDS	20
@@ -276,7 +265,8 @@ static void test_locks_of_handler(void **state)
 	char *base;
 
 	(void)state;
-	if (HAVE_TSAN) {
+	/* ThreadSanitizer lets no signal handler fork. */
+	if (FL_HAVE_TSAN) {
 		print_message("ThreadSanitizer does not let a signal handler fork\n");
 		skip();
 	}

@@ -23,6 +23,7 @@
 
 #include "vm/guard.h"
 #include "vm/reserve.h"
+#include "vm/sanitized.h"
 
 #define MIB	((size_t)1 << 20)
 #define TIB	((size_t)1 << 40)
@@ -31,16 +32,7 @@
 #define VMAS_MAX	100000u
 
 /* ThreadSanitizer leaves the program 1.5 TiB of address space. */
-#if defined(__SANITIZE_THREAD__)
-#define LARGEST_BYTES	(TIB / 2)
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LARGEST_BYTES	(TIB / 2)
-#endif
-#endif
-#ifndef LARGEST_BYTES
-#define LARGEST_BYTES	FL_RESERVE_BYTES_MAX
-#endif
+#define LARGEST_BYTES	(FL_HAVE_TSAN ? TIB / 2 : FL_RESERVE_BYTES_MAX)
 
 /* What a touch did: no signal, or the first one. */
 struct seen {

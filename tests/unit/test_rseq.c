@@ -30,6 +30,7 @@
 #include "harness/oracle.h"
 #include "vm/reserve.h"
 #include "vm/rseq.h"
+#include "vm/sanitized.h"
 
 #define BLOCK_BYTES		(64u << 10)
 #define LIFETIME_BYTES		(1u << 20)
@@ -40,19 +41,6 @@
 #define MOVES_WANTED		500u
 #define BATCHES_MIN		8u
 #define BATCHES_MAX		20000u
-
-/* ThreadSanitizer delivers signals when it likes, and never between two of our
- * instructions. */
-#if defined(__SANITIZE_THREAD__)
-#define HAVE_TSAN	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAVE_TSAN	1
-#endif
-#endif
-#ifndef HAVE_TSAN
-#define HAVE_TSAN	0
-#endif
 
 static void need_rseq(void)
 {
@@ -221,7 +209,9 @@ static void may_be_interrupted_anywhere(void **state)
 
 	(void)state;
 	need_rseq();
-	if (HAVE_TSAN)
+	/* ThreadSanitizer delivers signals when it likes, and never between two of
+	 * our instructions. */
+	if (FL_HAVE_TSAN)
 		skip();
 	assert_int_equal(fl_reserve(2 * page, FL_OPEN, &base), 0);
 	assert_int_equal(fl_protect(base, page, FL_CLOSED), 0);
@@ -419,7 +409,7 @@ static void signals(const char *name, const char *settings, bool aborts)
 	unsigned turn = 0;
 	timer_t timer;
 
-	if (HAVE_TSAN)
+	if (FL_HAVE_TSAN)
 		skip();
 	open_storm(name, settings);
 	memset(&inner, 0, sizeof(inner));
@@ -536,7 +526,7 @@ static void outlives_its_module(void **state)
 	(void)state;
 	need_rseq();
 	/* After the threads of the tests before, nothing of it works in a child. */
-	if (HAVE_TSAN)
+	if (FL_HAVE_TSAN)
 		skip();
 	fflush(NULL);
 	child = fork();
