@@ -39,6 +39,7 @@ struct work {
 	uint64_t length, bound;		/* elements: built, and at most */
 	struct array *arrays;		/* of the lifetime */
 	uint64_t nr_arrays;		/* done, or being built */
+	uint64_t nr_turns;		/* planted: of building, with those for nothing */
 	struct fl_builder builders[OPEN_MAX];	/* of those that are open */
 	struct obstack obstacks[OPEN_MAX];
 	char *reserves[OPEN_MAX], *reserved[OPEN_MAX];	/* base, and bump */
