@@ -65,6 +65,8 @@ libharness_a_SOURCES += \
 	%D%/summary_make.h \
 	%D%/summary_sweeps.c \
 	%D%/summary_words.c \
+	%D%/svg.c \
+	%D%/svg.h \
 	%D%/verdict.c
 
 # Reads code and writes results: experiments/10-slow-path.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "analysis/palette.h"
+#include "analysis/svg.h"
 
 #ifndef FL_PKGDATADIR
 #define FL_PKGDATADIR	"/usr/local/share/faultline"
@@ -208,7 +209,7 @@ char *fl_palette_inline(const struct fl_palette *palette, const char *svg,
 	static const char font[] = " font-family=\"sans-serif\"";
 	size_t text_colour = listed(palette, "text"), bytes;
 	const char *view = strstr(svg, "viewBox=\""), *paper;
-	char *out;
+	char *out, *shorter;
 	FILE *to = open_memstream(&out, &bytes);
 
 	if (!to)
@@ -217,7 +218,8 @@ char *fl_palette_inline(const struct fl_palette *palette, const char *svg,
 	fprintf(to, "<svg viewBox=\"%.*s\" role=\"img\" aria-label=\"",
 		(int)strcspn(view, "\""), view);
 	put_escaped(to, title);
-	fprintf(to, "\">\n");
+	/* What gnuplot's groups repeat, each of them; fl_svg_shorten. */
+	fprintf(to, "\" fill=\"none\" stroke=\"currentColor\">\n");
 	/* The page has its own size, names and paper. */
 	svg = after(after(svg, "<svg"), "</desc>");
 	paper = strstr(svg, "<rect x=\"0\" y=\"0\"");
@@ -252,5 +254,9 @@ char *fl_palette_inline(const struct fl_palette *palette, const char *svg,
 			fputc(*svg++, to);
 		}
 	}
-	return fclose(to) ? NULL : out;
+	if (fclose(to))
+		return NULL;
+	shorter = fl_svg_shorten(out);
+	free(out);
+	return shorter;
 }

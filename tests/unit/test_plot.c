@@ -18,6 +18,7 @@
 
 #include "analysis/palette.h"
 #include "analysis/plot_data.h"
+#include "analysis/svg.h"
 
 static uint64_t rng = 1;
 
@@ -182,18 +183,72 @@ static void test_inline(void **state)
 		"<?xml version=\"1.0\"?>\n<svg \n width=\"9\" viewBox=\"0 0 9 7\"\n>\n"
 		"<title>Gnuplot</title>\n<desc>Produced</desc>\n"
 		"<rect x=\"0\" y=\"0\" width=\"9\" height=\"7\" fill=\"#ffffff\"/>"
-		"<g id=\"a\"><use xlink:href='#b' color='rgb(  0, 104, 181)'/>"
+		"<g id=\"a\"><use xlink:href='#a' color='rgb(  0, 104, 181)'/>"
 		"<path id='b' stroke='rgb(  1,   2,   3)' fill=\"#0068B5\"/>"
 		"<text fill=\"black\" font-family=\"sans-serif\">#1 black</text></g>"
 		"</svg>\n", "p1w", "a < b & \"c\"");
 	assert_non_null(svg);
 	assert_string_equal(svg,
 		"<svg viewBox=\"0 0 9 7\" role=\"img\" "
-		"aria-label=\"a &lt; b &amp; &quot;c&quot;\">\n\n"
-		"<g id=\"p1w-a\"><use href='#p1w-b' color='var(--c1)'/>"
+		"aria-label=\"a &lt; b &amp; &quot;c&quot;\" "
+		"fill=\"none\" stroke=\"currentColor\">"
+		"<g id=\"p1w-a\"><use href='#p1w-a' color='var(--c1)'/>"
 		"<path id='p1w-b' stroke='rgb(  1,   2,   3)' fill=\"var(--c1)\"/>"
-		"<text fill=\"var(--c0)\">#1 black</text></g></svg>\n");
+		"<text fill=\"var(--c0)\">#1 black</text></g></svg>");
 	free(svg);
+}
+
+static void shortens(const char *from, const char *to)
+{
+	char *svg = fl_svg_shorten(from);
+
+	assert_non_null(svg);
+	assert_string_equal(svg, to);
+	free(svg);
+}
+
+static void test_shapes(void **state)
+{
+	(void)state;
+	/* Steps without the points on the way, rounded without drifting. */
+	shortens("<path fill='x'  d='M62.00,450.00 L64.57,450.00 L67.13,450.00\n\t"
+		 "L67.13,440.12 L69.70,440.12  '/>",
+		 "<path fill='x' d='M62 450h5.1v-9.9h2.6'/>");
+	shortens("<path d='M0.00,0.00 L0.04,1.00 L0.08,2.00 L0.12,3.00 L0.5,3.5 L0,4 '/>",
+		 "<path d='M0 0v1l.1 1v1l.4.5-.5.5'/>");
+	/* A line that turns back, and one that is a dot. */
+	shortens("<path d='M1,1 L5,1 L3,1 M7,7 L7,7'/>",
+		 "<path d='M1 1h4-2M7 7h0'/>");
+	shortens("<polygon fill = 'x' points = '0,0 2,0 4,0 4,3 0,3 '/>",
+		 "<path fill='x' d='M0 0h4v3h-4z'/>");
+	/* What is not known, and marks, which are scaled. */
+	shortens("<path d='M0,0 h2 M0,-1 v2'/>", "<path d='M0,0 h2 M0,-1 v2'/>");
+	shortens("<path d='M0,x L1,1'/>", "<path d='M0,x L1,1'/>");
+	shortens("<path d='M0", "<path d='M0");
+	shortens("<defs><path id='m' d='M0.01,0 L1,0 L2,0 z'/></defs><use href='#m'/>",
+		 "<defs><path id='m' d='M0.01,0 L1,0 L2,0 z'/></defs><use href='#m'/>");
+}
+
+static void test_groups(void **state)
+{
+	(void)state;
+	shortens("<g color=\"a\">1</g>\n<g color=\"a\">\n</g>\n<g color=\"a\">2</g><g color=\"b\">3</g>",
+		 "<g color=\"a\">12</g><g color=\"b\">3</g>");
+	/* A different group between two keeps them apart. */
+	shortens("<g color=\"a\">1</g><g color=\"b\">2</g><g color=\"a\">3</g>",
+		 "<g color=\"a\">1</g><g color=\"b\">2</g><g color=\"a\">3</g>");
+	shortens("<g id=\"plot\"><title>f(x)</title><g color=\"a\">1</g></g><g color=\"a\">2</g>",
+		 "<g color=\"a\">12</g>");
+	shortens("<g fill=\"none\" color=\"a\" stroke=\"currentColor\" stroke-width=\"1.00\" "
+		 "stroke-linecap=\"butt\" stroke-linejoin=\"miter\">1</g>"
+		 "<g color=\"a\" stroke=\"b\" stroke-width=\"1.20\">2</g>",
+		 "<g color=\"a\">1</g><g color=\"a\" stroke=\"b\" stroke-width=\"1.20\">2</g>");
+	shortens("<g x=\"1\"><text></text></g><text>a b</text>", "<text>a b</text>");
+	shortens("<defs><path id='m1' d='M0,0 v2'/>\n<path id='m2' d=''/>\n"
+		 "<filter id='f'> <a/>\n</filter></defs><use href='#m2'/>",
+		 "<defs><path id='m2' d=''/></defs><use href='#m2'/>");
+	/* One too many closed. */
+	shortens("<g a=\"1\"></g></g>", "<g a=\"1\"></g></g>");
 }
 
 int main(void)
@@ -204,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_palette),
 		cmocka_unit_test(test_palette_refused),
 		cmocka_unit_test(test_inline),
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_groups),
 	};
 
 	return cmocka_run_group_tests_name("plot", tests, NULL, NULL);
