@@ -358,20 +358,33 @@ static bool is_repeated(const struct fl_matrix *matrix, size_t p, size_t m,
 	return is_reason(matrix, p, m, reason);
 }
 
+/* Columns whose names leave the reason no room beside them are told in a line with it. */
+#define TITLES_MOST	24u
+
 /* "oc 1, oc 2: why", of the columns with this reason, from @p on. */
 static void print_reason(const struct fl_matrix *matrix,
 			 const struct fl_terminal *terminal, size_t p,
 			 const char *reason)
 {
-	unsigned used = (unsigned)printf("  %s", fl_properties[p].title);
+	char text[640];
+	size_t used = (size_t)snprintf(text, sizeof(text), "%s",
+				       fl_properties[p].title);
 
 	for (p++; p < fl_nr_properties; p++)
 		if (is_reason(matrix, p, fl_nr_mechanisms, reason))
-			used += (unsigned)printf(", %s",
+			used += (size_t)snprintf(text + used,
+						 sizeof(text) - used, ", %s",
 						 fl_properties[p].title);
-	used += (unsigned)printf("%*s", used < LEGEND_INDENT ?
-				 (int)(LEGEND_INDENT - used) : 2, "");
-	fl_wrap(stdout, terminal, used, reason);
+	if (used > TITLES_MOST) {
+		snprintf(text + used, sizeof(text) - used, ": %s", reason);
+		printf("  ");
+		fl_wrap(stdout, terminal, 2, text);
+		return;
+	}
+	used = (size_t)printf("  %s", text);
+	used += (size_t)printf("%*s", used < LEGEND_INDENT ?
+			       (int)(LEGEND_INDENT - used) : 2, "");
+	fl_wrap(stdout, terminal, (unsigned)used, reason);
 }
 
 /* Why cells were not tried; each reason once. */

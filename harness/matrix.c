@@ -108,6 +108,18 @@ void fl_cell_refused(struct fl_cell *cell, int err, const char *format, ...)
 	cell->err = -err;
 }
 
+void fl_cell_unforked(struct fl_cell *cell, int err)
+{
+	/* Who may have no more processes learns nothing about a mechanism. */
+	if (err == -EAGAIN)
+		fl_cell_set(cell, FL_CELL_NOT_TRIED,
+			    "fork: %s: there may be no process more to try it in (RLIMIT_NPROC, ulimit -u)",
+			    strerror(-err));
+	else
+		fl_cell_set(cell, FL_CELL_FAILED, "fork: %s",
+			    strerror(-err));
+}
+
 void fl_cell_add(struct fl_cell *cell, const char *format, ...)
 {
 	const size_t used = strlen(cell->detail);
@@ -254,12 +266,13 @@ static void start_cell(const struct fl_mechanism *m,
 	out->pid = fork();
 	if (!out->pid)
 		child(m, p, parent, go[0], report[1]);
-	close(report[1]);
 	if (out->pid < 0) {
-		fl_cell_set(cell, FL_CELL_FAILED, "fork: %s", strerror(errno));
+		fl_cell_unforked(cell, -errno);
 		out->pid = 0;
+		close(report[1]);
 		goto close_report;
 	}
+	close(report[1]);
 	/* Whichever comes first; the group is what is killed in the end. */
 	setpgid(out->pid, out->pid);
 	out->go[0] = go[0];

@@ -54,6 +54,9 @@ void fl_cell_number(struct fl_cell *cell, double value, const char *format,
 void fl_cell_refused(struct fl_cell *cell, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* fl_cell_unforked: The experiment wants a process more, and fork says @err, -errno. */
+void fl_cell_unforked(struct fl_cell *cell, int err);
+
 /* fl_cell_add: Say more, behind what the detail says already. */
 void fl_cell_add(struct fl_cell *cell, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

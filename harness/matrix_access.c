@@ -211,8 +211,10 @@ void fl_ask_fork(const struct fl_mechanism *m, const struct fl_property *p,
 	if (!t || !fl_trap_prepare(cell, pipe(fds) ? -errno : 0, "pipe"))
 		return;
 	pid = fork();
-	if (!fl_trap_prepare(cell, pid < 0 ? -errno : 0, "fork"))
+	if (pid < 0) {
+		fl_cell_unforked(cell, -errno);
 		return;
+	}
 	if (!pid) {
 		child_stores(t, page, cell);
 		if (write(fds[1], cell, sizeof(*cell)) !=

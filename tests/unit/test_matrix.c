@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +28,8 @@
 #define SETTING		"test_matrix.setting"
 #define WAIT_US		5000000
 #define STEP_US		5000
+#define NOBODY		65534
+#define SKIPPED		77
 
 /* ---- conclusions -------------------------------------------------------- */
 
@@ -164,6 +168,66 @@ static void test_only_what_was_wanted(void **state)
 	assert_says(0, "by uffd-event.");
 	assert_silent(0, "prot-none");
 	free(wanted);
+}
+
+/* ---- processes ---------------------------------------------------------- */
+
+/* Nobody has a process more than this one, or everybody has too many. */
+static int become_who_may_not_fork(void)
+{
+	const struct rlimit one = { 1, 1 };
+	pid_t pid;
+
+	if (setrlimit(RLIMIT_NPROC, &one))
+		return -errno;
+	if (!geteuid() && (setgroups(0, NULL) || setresuid(NOBODY, NOBODY, NOBODY)))
+		return -errno;
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return pid < 0 ? 0 : -EPERM;
+}
+
+/* 0, the number of a cell that is wrong, or SKIPPED. */
+static int fill_without_processes(void)
+{
+	const size_t m = fl_nr_mechanisms - 1;
+	struct fl_complaint why = { 0 };
+
+	if (become_who_may_not_fork())
+		return SKIPPED;
+	if (fl_matrix_run(&matrix, &why))
+		return 1;
+	for (size_t p = 0; p < fl_nr_properties; p++) {
+		const struct fl_cell *c = fl_matrix_cell(&matrix, m, p);
+
+		/* Of these most are not tried anyway. */
+		if (!strncmp(fl_properties[p].name, "overcommit-", 11))
+			continue;
+		if (c->verdict != FL_CELL_NOT_TRIED ||
+		    !strstr(c->detail, "RLIMIT_NPROC"))
+			return 2;
+	}
+	return 0;
+}
+
+static void test_no_process(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (!pid)
+		_exit(fill_without_processes());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == SKIPPED) {
+		print_message("this user may always fork\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* ---- a setting that is changed for a moment ----------------------------- */
@@ -309,6 +373,8 @@ int main(void)
 						make_cells, free_cells),
 		cmocka_unit_test_setup_teardown(test_only_what_was_wanted,
 						make_cells, free_cells),
+		cmocka_unit_test_setup_teardown(test_no_process, make_cells,
+						free_cells),
 		cmocka_unit_test_teardown(test_put_back, remove_setting),
 		cmocka_unit_test_teardown(test_one_at_a_time, remove_setting),
 		cmocka_unit_test_teardown(test_killed, remove_setting),
