@@ -86,13 +86,15 @@ static json_t *measured_json(const struct fl_plan_cell *cell)
 	if (cell->bench)
 		return json_pack("{s:s, s:s, s:o}", "bench", cell->bench,
 				 "op", cell->op, "levels", levels_json(cell));
-	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:s?, s:b}",
+	return json_pack("{s:s, s:i, s:s, s:I, s:I, s:s?, s:b, s:b}",
 			 "kernel", cell->kernel,
 			 "object_bytes", (int)cell->object_bytes,
 			 "residence", fl_residence_name(cell->residence),
 			 "block_bytes", (json_int_t)cell->block_bytes,
 			 "lifetime_bytes", (json_int_t)cell->lifetime_bytes,
-			 "trace", cell->trace, "fresh", cell->fresh);
+			 "trace", cell->trace,
+			 "fresh", cell->fresh != FL_WARM,
+			 "new_heap", cell->fresh == FL_FRESH_HEAP);
 }
 
 static json_t *cells_json(const struct fl_campaign *c)

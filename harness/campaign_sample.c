@@ -94,7 +94,8 @@ static void add_workload(struct words *w, const struct fl_plan_cell *cell,
 		add_word(w, "%s", bytes);
 	}
 	if (cell->fresh)
-		add_word(w, "--fresh");
+		add_word(w, cell->fresh == FL_FRESH_HEAP ? "--fresh=heap" :
+							   "--fresh");
 	if (cell->account)
 		add_word(w, "--account");
 }
@@ -347,13 +348,14 @@ static json_t *cell_json(const struct fl_plan_cell *cell,
 	if (cell->bench)
 		return json_pack("{s:s, s:s, s:s}", "bench", arm->module,
 				 "op", cell->op, "mode", mode);
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:o}",
 			 "strategy", arm->module,
 			 "kernel", cell->kernel,
 			 "object_bytes", (int)cell->object_bytes,
 			 "residence", fl_residence_name(cell->residence),
 			 "mode", mode,
-			 "fresh", cell->fresh,
+			 "fresh", cell->fresh != FL_WARM,
+			 "new_heap", cell->fresh == FL_FRESH_HEAP,
 			 "block_bytes", (json_int_t)cell->block_bytes,
 			 "lifetime_bytes", (json_int_t)cell->lifetime_bytes,
 			 "trace", trace_name(cell->trace));

@@ -206,9 +206,50 @@ static int verify(struct run *r)
 	return err;
 }
 
-/* First touch: nothing of the heap is resident when the lifetime begins. */
+static void close_heap(struct run *r)
+{
+	if (r->region)
+		r->s->region_destroy(r->region);
+	if (r->heap)
+		r->s->close(r->heap);
+	fl_model_free(r->model);
+	r->region = NULL;
+	r->heap = NULL;
+	r->model = NULL;
+}
+
+/* A heap with an empty region, if the kernel wants one from us. */
+static int open_heap(struct run *r)
+{
+	struct fl_open_args args = {
+		.values = r->cell->values, .cpu = r->cell->cpu,
+	};
+	int err;
+
+	fl_workload_open_args(&r->w, &args);
+	err = r->s->open(&args, &r->heap);
+	if (err == -ENOMEM) {
+		r->heap = NULL;
+		return fl_sample_refuse(r->out,
+			"the kernel refuses the address space: lift the limit (ulimit -v unlimited; vm.overcommit_memory below 2) or lower span");
+	}
+	if (err) {
+		r->heap = NULL;
+		return fail(r, "open: %s", strerror(-err));
+	}
+	r->model = fl_model_new(r->s, r->heap, r->w.nr_regions_max);
+	if (!r->model)
+		return fail(r, "model: %s", strerror(ENOMEM));
+	return create_region(r);
+}
+
+/* First touch: no object's page is resident when the lifetime begins. */
 static int make_fresh(struct run *r)
 {
+	if (r->cell->fresh == FL_FRESH_HEAP) {
+		close_heap(r);
+		return open_heap(r);
+	}
 	if (r->region) {
 		r->s->region_destroy(r->region);
 		fl_model_destroy(r->model, 0);
@@ -265,7 +306,7 @@ static int timed(struct run *r)
 	double best = INFINITY;
 	int err;
 
-	if (r->cell->fresh && !r->s->trim)
+	if (r->cell->fresh == FL_FRESH && !r->s->trim)
 		return fail(r, "--fresh needs a strategy with a trim hook");
 	if (!k)
 		return fail(r, "no %s instance of kernel %s: the planted slowdown exists for fill of 16 bytes only",
@@ -294,13 +335,14 @@ static int timed(struct run *r)
 	if (err)
 		return fail(r, "counters: %s", strerror(-err));
 	while (nr < nr_batches) {
-		const struct fl_events before = *events_of(r->heap);
+		struct fl_events before;
 		double ns;
 
 		if (r->cell->fresh)
 			err = make_fresh(r);
 		if (err)
 			break;
+		before = *events_of(r->heap);
 		fl_quiet_begin(&r->out->quiet);
 		err = run_batch(r, k, per_batch, r->checksum, NULL, counters,
 				&counts, &ticks, &result);
@@ -550,7 +592,7 @@ static json_t *own_json(const struct run *r)
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64, r->checksum);
 	if (spec->trace)
 		trace_name(spec->trace, trace, sizeof(trace));
-	json = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?}",
+	json = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:s?, s:s?, s:i, s:s?}",
 		"strategy", r->s->name,
 		"settings", fl_settings_json(&cell->module->tunables,
 					     cell->values),
@@ -563,7 +605,8 @@ static json_t *own_json(const struct run *r)
 					       cell->residence),
 		"mode", cell->account ? "account" :
 			cell->planted ? "planted" : "timed",
-		"fresh", cell->fresh,
+		"fresh", cell->fresh != FL_WARM,
+		"new_heap", cell->fresh == FL_FRESH_HEAP,
 		"block_bytes", (json_int_t)spec->block_bytes,
 		"lifetime_bytes", (json_int_t)r->w.lifetime_bytes,
 		"seed", (json_int_t)spec->seed,
@@ -594,43 +637,6 @@ static void say_what_lacks(struct run *r)
 				"not measured in account mode";
 	}
 	r->out->lacks[FL_METRIC_trace_lines_per_s] = "no trace was read";
-}
-
-static void close_heap(struct run *r)
-{
-	if (r->region)
-		r->s->region_destroy(r->region);
-	if (r->heap)
-		r->s->close(r->heap);
-	fl_model_free(r->model);
-	r->region = NULL;
-	r->heap = NULL;
-	r->model = NULL;
-}
-
-/* A heap with an empty region, if the kernel wants one from us. */
-static int open_heap(struct run *r)
-{
-	struct fl_open_args args = {
-		.values = r->cell->values, .cpu = r->cell->cpu,
-	};
-	int err;
-
-	fl_workload_open_args(&r->w, &args);
-	err = r->s->open(&args, &r->heap);
-	if (err == -ENOMEM) {
-		r->heap = NULL;
-		return fl_sample_refuse(r->out,
-			"the kernel refuses the address space: lift the limit (ulimit -v unlimited; vm.overcommit_memory below 2) or lower span");
-	}
-	if (err) {
-		r->heap = NULL;
-		return fail(r, "open: %s", strerror(-err));
-	}
-	r->model = fl_model_new(r->s, r->heap, r->w.nr_regions_max);
-	if (!r->model)
-		return fail(r, "model: %s", strerror(ENOMEM));
-	return create_region(r);
 }
 
 static void run(struct run *r)

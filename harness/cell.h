@@ -21,15 +21,22 @@
 #include "harness/sample.h"
 #include "harness/workload.h"
 
+/* What a timed lifetime finds resident; docs/measurement.md, "Warm and fresh". */
+enum fl_fresh {
+	FL_WARM,		/* what two lifetimes before it left */
+	FL_FRESH,		/* of objects nothing: before each, untimed, the region
+				   is destroyed and the heap trimmed; needs trim() */
+	FL_FRESH_HEAP,		/* nothing at all: each has a heap of its own, opened
+				   and closed untimed */
+};
+
 struct fl_cell {
 	const struct fl_module *module;
 	const uint64_t *values;		/* tunables */
 	struct fl_workload_spec workload;
 	enum fl_residence residence;
 	bool planted;			/* the known slowdown; fill 16 only */
-	bool fresh;			/* first touch: the region is destroyed and
-					   the heap trimmed before every
-					   lifetime, untimed; needs trim() */
+	enum fl_fresh fresh;
 	bool account;			/* page census instead of timing */
 	uint64_t latency_events;	/* slow paths to time one by one */
 	int cpu;			/* to run on */

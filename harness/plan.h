@@ -51,7 +51,8 @@
  *	ops		allocations to time; default: the kernel's
  *	trace		replay: path from the plan's folder
  *	mode		timed or account; default timed
- *	fresh		yes: first touch; default no
+ *	fresh		yes: first touch; heap: each lifetime in a heap of its own;
+ *			default no
  *
  * [cell NAME] of a bench
  *	bench		its name
@@ -82,6 +83,7 @@
 #include <stdint.h>
 
 #include "faultline/kernel.h"
+#include "harness/cell.h"
 #include "harness/complain.h"
 #include "harness/digest.h"
 #include "harness/module_load.h"
@@ -126,7 +128,8 @@ struct fl_plan_cell {
 	uint64_t block_bytes;
 	uint64_t lifetime_bytes;	/* asked for */
 	enum fl_residence residence;
-	bool account, fresh;
+	bool account;
+	enum fl_fresh fresh;
 	char *trace;			/* as written, or NULL */
 	char *trace_path;		/* seen from here */
 	char trace_sha256[FL_DIGEST_HEX_BYTES];

@@ -365,7 +365,9 @@ static int make_cell(struct fl_plan_reader *r, const struct fl_section *s,
 		     const char *residence)
 {
 	static const char *const modes[] = { "timed", "account", NULL };
-	static const char *const yes[] = { "no", "yes", NULL };
+	static const char *const firsts[] = {	/* by enum fl_fresh */
+		"no", "yes", "heap", NULL
+	};
 	const struct fl_key *kernel = fl_key_find(s, "kernel");
 	const struct fl_key *trace = fl_key_find(s, "trace");
 	struct fl_plan_cell *more = fl_plan_new_cell(r, s, plan);
@@ -381,12 +383,12 @@ static int make_cell(struct fl_plan_reader *r, const struct fl_section *s,
 	if (!more->kernel || (trace && (!more->trace || !more->trace_path)))
 		return fl_plan_no_memory(r);
 	if (fl_plan_choice(r, s, "mode", modes, 0, &mode) ||
-	    fl_plan_choice(r, s, "fresh", yes, 0, &fresh))
+	    fl_plan_choice(r, s, "fresh", firsts, 0, &fresh))
 		return r->err;
 	more->account = mode;
-	more->fresh = fresh;
+	more->fresh = (enum fl_fresh)fresh;
 	if (fresh && mode)
-		return fl_plan_wrong(r, s->line, "[cell %s]: account mode times nothing, so fresh = yes has no meaning there: remove it",
+		return fl_plan_wrong(r, s->line, "[cell %s]: account mode times nothing, so fresh has no meaning there: remove it",
 				     s->name);
 
 	if (fl_parse_bytes(size, &v) || v > 1 << 20)

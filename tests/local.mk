@@ -177,6 +177,7 @@ script_tests = \
 	%D%/cli/bench.test \
 	%D%/cli/campaign.test \
 	%D%/cli/campaigns.test \
+	%D%/cli/fresh.test \
 	%D%/cli/kernel.test \
 	%D%/cli/outside.test \
 	%D%/codegen/conventions.test \

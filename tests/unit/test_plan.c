@@ -362,8 +362,9 @@ static void test_cells(void **state)
 		"remove it");
 	refused(HEAD CELL "ops = 0\n", 17, "out of range");
 	refused(HEAD CELL "mode = timid\n", 17, "timed, account");
-	refused(HEAD CELL "fresh = maybe\n", 17, "no, yes");
+	refused(HEAD CELL "fresh = maybe\n", 17, "no, yes, heap");
 	refused(HEAD CELL "fresh = yes\nmode = account\n", 15, "no meaning");
+	refused(HEAD CELL "fresh = heap\nmode = account\n", 15, "no meaning");
 	refused(HEAD CELL "arms = down up\n", 17, "no arm \"up\"");
 	refused(HEAD CELL "arms = redirect\n", 15, "the baseline, down");
 	refused(HEAD CELL "arms = down redirect\n", 10,
