@@ -28,14 +28,14 @@ static const char tables[] =
 	" PRIMARY KEY (campaign, cell, name)) WITHOUT ROWID;"
 	"CREATE TABLE arm (campaign INTEGER, place INTEGER, arm TEXT, role TEXT, of TEXT,"
 	" strategy TEXT, bench TEXT, answer TEXT, compiler TEXT, settings TEXT,"
-	" PRIMARY KEY (campaign, arm));"
+	" builds INTEGER, PRIMARY KEY (campaign, arm));"
 	"CREATE TABLE line (id INTEGER PRIMARY KEY, campaign INTEGER, line INTEGER,"
 	" block INTEGER, place INTEGER, cell TEXT, cell_group TEXT, arm TEXT, role TEXT,"
 	" of TEXT, repeat INTEGER, final INTEGER, status TEXT, reason TEXT, mode TEXT,"
 	" seed INTEGER, wall_s REAL, nr_flags INTEGER, strategy TEXT, bench TEXT,"
 	" op TEXT, answer TEXT, trigger TEXT, compiler TEXT, kernel TEXT,"
 	" residence TEXT, trace TEXT, object_bytes INTEGER, block_bytes INTEGER,"
-	" fresh INTEGER, settings TEXT, cpu INTEGER);"
+	" fresh INTEGER, settings TEXT, cpu INTEGER, build INTEGER);"
 	"CREATE TABLE metric (sample INTEGER, name TEXT, value REAL,"
 	" PRIMARY KEY (sample, name)) WITHOUT ROWID;"
 	"CREATE TABLE unavailable (sample INTEGER, name TEXT, reason TEXT,"
@@ -167,7 +167,7 @@ static void close_row(struct row *row)
 enum { LINE, METRIC, UNAVAILABLE, SETTING, PAGE, NR_PARTS };
 
 static const char *const part_inserts[NR_PARTS] = {
-	[LINE] = "INSERT INTO line VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[LINE] = "INSERT INTO line VALUES (?,?,?,?,?,?,?,?,?,?,?,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[METRIC] = "INSERT OR REPLACE INTO metric VALUES (?,?,?)",
 	[UNAVAILABLE] = "INSERT OR REPLACE INTO unavailable VALUES (?,?,?)",
 	[SETTING] = "INSERT OR REPLACE INTO setting VALUES (?,?,?)",
@@ -215,6 +215,7 @@ static int load_line(struct row *row, int64_t id, int campaign,
 	put_integer(row, r->fresh);
 	put_text(row, r->settings);
 	put_json(row, json_object_get(r->json, "cpu"));
+	put_integer(row, r->build);
 	return put_row(row, why);
 }
 
@@ -358,8 +359,8 @@ static int load_arms(sqlite3 *db, int campaign, const json_t *arms,
 	};
 	struct row row;
 	json_t *one;
-	size_t i;
-	int err = open_row(db, "INSERT OR REPLACE INTO arm VALUES (?,?,?,?,?,?,?,?,?,?)",
+	size_t i, builds;
+	int err = open_row(db, "INSERT OR REPLACE INTO arm VALUES (?,?,?,?,?,?,?,?,?,?,?)",
 			   &row, why);
 
 	json_array_foreach(arms, i, one) {
@@ -369,6 +370,9 @@ static int load_arms(sqlite3 *db, int campaign, const json_t *arms,
 		put_integer(&row, (int64_t)i);
 		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
 			put_text(&row, text_of(one, keys[k]));
+		/* An older campaign had one of each and did not say so. */
+		builds = json_array_size(json_object_get(one, "builds"));
+		put_integer(&row, builds ? (int64_t)builds : 1);
 		err = put_row(&row, why);
 	}
 	close_row(&row);
@@ -670,7 +674,8 @@ static const char after[] =
 	" JOIN campaign ON campaign.id = line.campaign"
 	" WHERE final AND status != 'ok';"
 	"CREATE VIEW pair AS SELECT campaign.experiment, a.campaign, a.cell, a.cell_group,"
-	" a.block, a.arm, b.arm AS base, m.name, m.value AS x, n.value AS y"
+	" a.block, a.arm, b.arm AS base, m.name, m.value AS x, n.value AS y,"
+	" a.build, b.build AS base_build"
 	" FROM line a JOIN line b ON b.campaign = a.campaign AND b.cell = a.cell"
 	" AND b.block = a.block AND b.arm != a.arm"
 	" JOIN campaign ON campaign.id = a.campaign"

@@ -11,7 +11,7 @@
 #include "analysis/db.h"
 
 /* Raised whenever tables, views or what is in them change. */
-#define FL_DB_VERSION	2
+#define FL_DB_VERSION	3
 
 /*
  * fl_db_make_tables: Tables, into an empty database.

@@ -69,6 +69,7 @@ struct fl_result {
 	const char *compiler;		/* of its module */
 	const char *kernel, *residence, *trace;
 	int64_t block, repeat;
+	int64_t build;			/* of its arm's; 0 where the line has none */
 	uint64_t object_bytes, block_bytes, lifetime_bytes;
 	size_t nr_flags;
 	json_t *json;			/* the whole line */

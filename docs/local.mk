@@ -44,6 +44,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0037-the-papers-numbers-are-queries.md \
 	%D%/decisions/0038-advice-is-the-last-round-of-three-campaigns.md \
 	%D%/decisions/0039-only-slow-paths-are-timed.md \
+	%D%/decisions/0040-builds-take-turns.md \
 	%D%/decisions/0043-one-pass-in-a-heap-of-its-own.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \

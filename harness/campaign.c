@@ -251,16 +251,22 @@ static int open_campaign(struct fl_campaign *c, const struct fl_plan *plan,
 		.runner = runner && *runner ? runner : SELF,
 		.dir = { .lock_fd = -1, .results_fd = -1 },
 		.tallies = calloc(nr, sizeof(*c->tallies)),
-		.modules = calloc(plan->nr_arms, sizeof(*c->modules)),
+		.modules = calloc((size_t)plan->nr_arms * FL_PLAN_BUILDS_MAX,
+				  sizeof(*c->modules)),
 		.selected = calloc(plan->nr_cells, sizeof(*c->selected)),
 	};
 	if (!c->tallies || !c->modules || !c->selected)
 		return fl_complain(why, -ENOMEM, "%s", strerror(ENOMEM));
-	for (uint32_t i = 0; i < plan->nr_arms; i++)
-		if (stat(plan->arms[i].module_path, &c->modules[i]))
-			return fl_complain(why, -errno, "%s: %s",
-					   plan->arms[i].module_path,
-					   strerror(errno));
+	for (uint32_t i = 0; i < plan->nr_arms; i++) {
+		const struct fl_plan_arm *arm = &plan->arms[i];
+
+		for (uint32_t b = 0; b < arm->nr_builds; b++)
+			if (stat(arm->builds[b].path,
+				 &c->modules[i * FL_PLAN_BUILDS_MAX + b]))
+				return fl_complain(why, -errno, "%s: %s",
+						   arm->builds[b].path,
+						   strerror(errno));
+	}
 	/* Before there is a folder; what a folder says comes later. */
 	err = options->cpu < 0 ? 0 : choose_cpu(c);
 	return err ? err : select_cells(c);
@@ -450,6 +456,17 @@ static void print_group(const struct fl_campaign *c, uint32_t first,
 	       seconds / 60);
 }
 
+static void print_builds(const struct fl_plan *plan)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t a = 0; a < plan->nr_arms; a++)
+		nr += plan->arms[a].nr_builds > 1;
+	if (nr)
+		printf("\nof %u arms, %u builds each take turns over the blocks; %u have one build\n",
+		       nr, plan->nr_builds, plan->nr_arms - nr);
+}
+
 /* Open it, with what is recorded; nothing is written.  Close it in any case. */
 static int look_at(struct fl_campaign *c, const struct fl_plan *plan,
 		   const struct fl_campaign_options *options,
@@ -513,6 +530,7 @@ int fl_campaign_show(const struct fl_plan *plan,
 		print_group(&c, i, end);
 	}
 	nr = fl_campaign_left(&c, &seconds);
+	print_builds(plan);
 	printf("\n%" PRIu64 " samples%s on CPU %d, about %.1f minutes%s; %s\n", nr,
 	       fl_campaign_nr_lines(&c) ? " to go" : "", c.cpu, seconds / 60,
 	       plan->repeats_pct ? " and repeats" : "",

@@ -9,6 +9,11 @@
  * place of its own.  The order follows from the seed alone: not from what was
  * left out, resumed or unsupported.
  *
+ * Builds.  Where an arm has several (harness/plan.h), each pair draws from an urn
+ * of its own which of them a block runs: every build once in as many blocks, in
+ * random order, then all of them again.  A twin draws by itself, and a repeated
+ * sample is of the build that it repeats.
+ *
  * Rules, fixed before the first sample:
  * - The number of blocks does not change because of what was seen.
  * - A pair that answers "unsupported" is recorded once and not asked again.
@@ -60,6 +65,13 @@ struct fl_campaign_pair {
  */
 uint32_t fl_campaign_order(const struct fl_plan *plan, uint64_t seed,
 			   uint32_t block, struct fl_campaign_pair *pairs);
+
+/*
+ * fl_campaign_build: Which of its arm's builds @pair runs in block @block; it follows
+ * from the seed, too.  Pure.
+ */
+uint32_t fl_campaign_build(const struct fl_plan *plan, uint64_t seed,
+			   struct fl_campaign_pair pair, uint32_t block);
 
 /*
  * fl_campaign_run: Begin, or go on.

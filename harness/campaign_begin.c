@@ -53,9 +53,13 @@ static json_t *arms_json(const struct fl_plan *plan)
 	for (uint32_t i = 0; i < plan->nr_arms; i++) {
 		const struct fl_plan_arm *arm = &plan->arms[i];
 		const bool bench = arm->kind == FL_MODULE_BENCH;
+		json_t *builds = json_array();
 
+		for (uint32_t b = 0; b < arm->nr_builds; b++)
+			json_array_append_new(builds, json_string(
+				arm->builds[b].sha256));
 		json_array_append_new(array,
-			json_pack("{s:s, s:s, s:s, s:s*, s:s?, s:s?, s:s, s:s}",
+			json_pack("{s:s, s:s, s:s, s:s*, s:s?, s:s?, s:s, s:s, s:o}",
 				"arm", arm->name,
 				bench ? "bench" : "strategy", arm->module,
 				"compiler", arm->compiler,
@@ -65,7 +69,8 @@ static json_t *arms_json(const struct fl_plan *plan)
 				"of", arm->of == i ? NULL :
 				      plan->arms[arm->of].name,
 				"role", fl_role_name(arm->role),
-				"module_sha256", arm->module_sha256));
+				"module_sha256", arm->builds[0].sha256,
+				"builds", builds));
 	}
 	return array;
 }
@@ -143,7 +148,7 @@ static int benches_json(const struct fl_campaign *c, json_t **out)
 		if (arm->kind != FL_MODULE_BENCH || arm->of != i ||
 		    json_object_get(object, arm->module))
 			continue;
-		err = fl_module_load(FL_MODULE_BENCH, arm->module_path, &m,
+		err = fl_module_load(FL_MODULE_BENCH, arm->builds[0].path, &m,
 				     c->why);
 		if (err) {
 			json_decref(object);
@@ -180,10 +185,30 @@ static int find_library(struct dl_phdr_info *info, size_t bytes, void *path)
 	return 1;
 }
 
+/* Returns 1 if it is not there yet, with room for it behind the others. */
+static size_t add_binary(const struct fl_plan_arm *arm,
+			 const struct fl_plan_build *build,
+			 struct fl_binary *binaries, size_t nr)
+{
+	const char *name = strchr(build->named, '/') ? arm->module :
+						       build->named;
+
+	for (size_t k = 0; k < nr; k++) {
+		if (!strcmp(binaries[k].path, build->path))
+			return 0;
+		/* Two files of one name: the arm tells them apart. */
+		if (!strcmp(binaries[k].name, name))
+			name = arm->name;
+	}
+	binaries[nr] = (struct fl_binary){ name, build->path };
+	return 1;
+}
+
 int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 {
-	struct fl_binary *binaries = calloc(c->plan->nr_arms + 2,
-					    sizeof(*binaries));
+	struct fl_binary *binaries = calloc(
+		(size_t)c->plan->nr_arms * FL_PLAN_BUILDS_MAX + 2,
+		sizeof(*binaries));
 	const char *library = NULL;
 	size_t nr = 0;
 	int err;
@@ -196,20 +221,9 @@ int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 		binaries[nr++] = (struct fl_binary){ "libfaultline", library };
 	for (uint32_t i = 0; i < c->plan->nr_arms; i++) {
 		const struct fl_plan_arm *arm = &c->plan->arms[i];
-		bool there = arm->of != i;
-		const char *name = strchr(arm->named, '/') ? arm->module :
-							     arm->named;
 
-		for (size_t k = 0; k < nr; k++) {
-			there |= !strcmp(binaries[k].path, arm->module_path);
-			/* Two files of one name: the arm tells them apart. */
-			if (!strcmp(binaries[k].name, name))
-				name = arm->name;
-		}
-		if (!there)
-			binaries[nr++] = (struct fl_binary){
-				name, arm->module_path,
-			};
+		for (uint32_t b = 0; arm->of == i && b < arm->nr_builds; b++)
+			nr += add_binary(arm, &arm->builds[b], binaries, nr);
 	}
 	err = fl_fingerprint_take(NULL, binaries, nr, fingerprint, c->why);
 	free(binaries);
@@ -226,13 +240,14 @@ int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 	if (err)
 		return err;
 	fl_campaign_utc(utc, sizeof(utc));
-	json = json_pack("{s:i, s:s, s:s?, s:s, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:O}",
+	json = json_pack("{s:i, s:s, s:s?, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:O}",
 		"schema", FL_CAMPAIGN_SCHEMA,
 		"campaign", plan->name,
 		"title", plan->title,
 		"profile", plan->quick ? "quick" : "full",
 		"seed", (json_int_t)c->seed,
 		"blocks", (int)c->nr_blocks,
+		"builds", (int)plan->nr_builds,
 		"timeout_s", (int)plan->timeout_s,
 		"repeats_pct", (int)plan->repeats_pct,
 		"cpu", c->cpu,

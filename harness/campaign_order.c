@@ -10,7 +10,7 @@
 
 #define PADDING_BYTES_MAX	4096u
 
-enum use { USE_ORDER, USE_WORKLOAD, USE_PADDING };
+enum use { USE_ORDER, USE_WORKLOAD, USE_PADDING, USE_BUILD };
 
 static uint64_t mix(uint64_t z)
 {
@@ -83,6 +83,20 @@ uint32_t fl_campaign_order(const struct fl_plan *plan, uint64_t seed,
 	}
 	free(cells);
 	return nr;
+}
+
+uint32_t fl_campaign_build(const struct fl_plan *plan, uint64_t seed,
+			   struct fl_campaign_pair pair, uint32_t block)
+{
+	const uint32_t nr = plan->arms[pair.arm].nr_builds;
+	const uint64_t index = pair.cell * (uint64_t)plan->nr_arms + pair.arm;
+	uint64_t state = stream(seed, USE_BUILD, index << 32 | block / nr);
+	uint32_t urn[FL_PLAN_BUILDS_MAX];
+
+	for (uint32_t i = 0; i < nr; i++)
+		urn[i] = i;
+	shuffle(&state, urn, nr);
+	return urn[block % nr];
 }
 
 uint64_t fl_campaign_workload_seed(const struct fl_campaign *c, uint32_t block)

@@ -106,15 +106,17 @@ static void make_command(const struct fl_campaign *c, struct fl_campaign_pair p,
 {
 	const struct fl_plan_cell *cell = &c->plan->cells[p.cell];
 	const struct fl_plan_arm *arm = &c->plan->arms[p.arm];
+	const struct fl_plan_build *build = &arm->builds[
+		fl_campaign_build(c->plan, c->seed, p, block)];
 	char clock[FL_CLOCK_TEXT_BYTES];
 
 	*w = (struct words){ .nr = 0 };
 	add_word(w, "faultline");
 	add_word(w, cell->bench ? "bench" : "run");
-	add_word(w, "%s", for_people ? arm->named : arm->module);
+	add_word(w, "%s", for_people ? build->named : arm->module);
 	if (!for_people) {
 		add_word(w, "--module");
-		add_word(w, "%s", arm->module_path);
+		add_word(w, "%s", build->path);
 	}
 	add_settings(w, cell->settings[p.arm]);
 	if (!cell->bench)
@@ -210,8 +212,8 @@ static void judge(struct verdict *v, enum fl_sample_status status,
 /* The keys that a line has from us, which a sample may not use. */
 static const char *const our_keys[] = {
 	"campaign", "block", "order", "cell", "group", "arm", "role", "of",
-	"repeat", "when", "wall_s", "exit", "signal", "binary", "padding",
-	"stderr", "command",
+	"repeat", "when", "wall_s", "exit", "signal", "build", "binary",
+	"padding", "stderr", "command",
 };
 
 /* Is this the line of a sample, and of the one that was asked for? */
@@ -396,8 +398,10 @@ static json_t *place_json(const struct fl_campaign *c,
 	const bool exited = child->end == FL_CHILD_EXITED;
 	const bool crashed = child->end == FL_CHILD_SIGNALLED;
 	const char *signal = crashed ? sigabbrev_np(child->status) : NULL;
+	const uint32_t build = fl_campaign_build(c->plan, c->seed, at->pair,
+						 at->block);
 
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s?, s:i, s:s, s:f, s:o, s:o, s:s#, s:i, s:s?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s?, s:i, s:s, s:f, s:o, s:o, s:i, s:s#, s:i, s:s?}",
 		"campaign", c->plan->name,
 		"block", (int)at->block,
 		"order", (int)at->order,
@@ -413,7 +417,8 @@ static json_t *place_json(const struct fl_campaign *c,
 		"exit", exited ? json_integer(child->status) : json_null(),
 		"signal", signal ? json_sprintf("SIG%s", signal) :
 			  json_null(),
-		"binary", arm->module_sha256, BINARY_HEX,
+		"build", (int)build,
+		"binary", arm->builds[build].sha256, BINARY_HEX,
 		"padding", (int)padding,
 		"stderr", *child->last_error ? child->last_error : NULL);
 }
@@ -474,20 +479,24 @@ static int record(struct fl_campaign *c, const struct fl_campaign_place *at,
 }
 
 /* A module must stay what it was hashed as. */
-static int check_module(struct fl_campaign *c, uint32_t i)
+static int check_module(struct fl_campaign *c,
+			const struct fl_campaign_place *at)
 {
-	const struct fl_plan_arm *arm = &c->plan->arms[i];
-	const struct stat *then = &c->modules[i];
+	const uint32_t arm = at->pair.arm;
+	const uint32_t build = fl_campaign_build(c->plan, c->seed, at->pair,
+						 at->block);
+	const char *path = c->plan->arms[arm].builds[build].path;
+	const struct stat *then = &c->modules[arm * FL_PLAN_BUILDS_MAX + build];
 	struct stat now;
 
-	if (!stat(arm->module_path, &now) && now.st_ino == then->st_ino &&
+	if (!stat(path, &now) && now.st_ino == then->st_ino &&
 	    now.st_dev == then->st_dev && now.st_size == then->st_size &&
 	    now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
 	    now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
 		return 0;
 	return fl_complain(c->why, -ESTALE,
 		"%s changed while the campaign ran: restore it and go on, or begin a new --output",
-		arm->module_path);
+		path);
 }
 
 int fl_campaign_sample(struct fl_campaign *c,
@@ -501,7 +510,7 @@ int fl_campaign_sample(struct fl_campaign *c,
 		.timeout_s = c->plan->timeout_s,
 	};
 	char **env, when[40];
-	int err = check_module(c, at->pair.arm);
+	int err = check_module(c, at);
 
 	if (err)
 		return err;

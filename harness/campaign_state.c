@@ -201,16 +201,16 @@ bool fl_sample_has_flags(const json_t *line)
 const char *fl_campaign_take_line(void *context, const json_t *line)
 {
 	struct fl_campaign *c = context;
-	json_int_t block, repeat;
+	json_int_t block, repeat, build = 0;
 	const char *cell, *arm, *status;
 	struct fl_campaign_place at = { .order = 0 };
 	uint8_t known;
 	int s;
 
 	if (json_unpack((json_t *)(uintptr_t)line,
-			"{s:I, s:I, s:s, s:s, s:s}", "block", &block,
+			"{s:I, s:I, s:s, s:s, s:s, s?I}", "block", &block,
 			"repeat", &repeat, "cell", &cell, "arm", &arm,
-			"status", &status))
+			"status", &status, "build", &build))
 		return "it lacks block, repeat, cell, arm or status";
 	s = fl_sample_status_find(status);
 	if (s < 0)
@@ -219,6 +219,9 @@ const char *fl_campaign_take_line(void *context, const json_t *line)
 	    block >= fl_campaign_blocks_of(c, at.pair.cell) || repeat < 0 ||
 	    repeat > 1)
 		return "the plan has no such sample";
+	if (build != fl_campaign_build(c->plan, c->seed, at.pair,
+				       (uint32_t)block))
+		return "it is of another build than the seed draws";
 	at.block = (uint32_t)block;
 	at.repeat = (uint32_t)repeat;
 	known = fl_campaign_tally_of(c, at.pair)->blocks[block];

@@ -5,7 +5,7 @@
  *
  *	campaign.c		the folder, the loop, what people see
  *	campaign_begin.c	campaign.json: what a campaign was begun with
- *	campaign_order.c	chance: order, workload seeds, padding
+ *	campaign_order.c	chance: order, builds, workload seeds, padding
  *	campaign_sample.c	one sample: its command, its verdict, its line
  *	campaign_state.c	what is done, and what is left
  *
@@ -73,7 +73,8 @@ struct fl_campaign {
 	cpu_set_t cpus;			/* that samples may use */
 	const char *runner;
 	struct fl_campaign_tally *tallies;	/* nr_cells x nr_arms */
-	struct stat *modules;		/* of each arm, when it was hashed */
+	struct stat *modules;		/* of each arm's builds, when they were
+					   hashed: nr_arms x FL_PLAN_BUILDS_MAX */
 	bool *selected;			/* of each cell: --only */
 	struct fl_campaign_problem problems[FL_CAMPAIGN_PROBLEMS_MAX];
 	uint32_t nr_problems;

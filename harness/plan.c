@@ -10,12 +10,15 @@
 #define TIMEOUT_S_MAX		86400u
 #define REPEATS_PCT_DEFAULT	20u
 
+/* Folders of modules that were linked another time, from 1 (strategies/local.mk). */
+#define LAYOUT			"layout"
+
 enum kind { CAMPAIGN, ARM, CELL };
 
 static const struct fl_known_key campaign_keys[] = {
 	{ "name", false }, { "title", false }, { "blocks", true },
 	{ "baseline", false }, { "timeout_s", true }, { "repeats_pct", true },
-	{ "tolerance_pct", true },
+	{ "tolerance_pct", true }, { "builds", true },
 	{ NULL, false },
 };
 
@@ -99,6 +102,9 @@ static int make_campaign(struct fl_plan_reader *r, struct fl_plan *plan, bool qu
 	if (fl_plan_number(r, s, "tolerance_pct", quick, 1, 50, 0, &v))
 		return r->err;
 	plan->tolerance_pct = (uint32_t)v;
+	if (fl_plan_number(r, s, "builds", quick, 1, FL_PLAN_BUILDS_MAX, 1, &v))
+		return r->err;
+	plan->nr_builds = (uint32_t)v;
 	if (plan->name)
 		return 0;
 	title = fl_key_find(s, "title");
@@ -152,6 +158,22 @@ static int make_double(struct fl_plan_reader *r, const struct fl_section *s,
 	return 0;
 }
 
+/* @named: taken, also after a failure; may be NULL, without memory. */
+static int add_build(struct fl_plan_reader *r, unsigned line, char *named,
+		     const struct fl_module *module, struct fl_plan_arm *arm)
+{
+	struct fl_plan_build *build = &arm->builds[arm->nr_builds++];
+	int err;
+
+	build->named = named;
+	build->path = strdup(module->path);
+	if (!build->named || !build->path)
+		return fl_plan_no_memory(r);
+	err = fl_digest_file(build->path, build->sha256);
+	return err ? fl_plan_wrong(r, line, "%s: %s", build->path,
+				   strerror(-err)) : 0;
+}
+
 /* The module of an arm that doubles none. */
 static int load_module(struct fl_plan_reader *r, const struct fl_key *name,
 		       struct fl_plan_arm *arm, struct fl_module *module)
@@ -167,22 +189,53 @@ static int load_module(struct fl_plan_reader *r, const struct fl_key *name,
 	if (err)
 		return fl_plan_wrong_because(r, name->line, "", err);
 	arm->module = strdup(module->tunables.owner);
-	arm->module_path = strdup(module->path);
-	arm->named = strdup(name->value);
 	arm->compiler = strdup(arm->kind == FL_MODULE_BENCH ?
 			       module->bench->compiler :
 			       module->strategy->compiler);
-	if (!arm->module || !arm->module_path || !arm->named || !arm->compiler)
+	if (!arm->module || !arm->compiler)
 		return fl_plan_no_memory(r);
-	err = fl_digest_file(module->path, arm->module_sha256);
-	if (err)
-		return fl_plan_wrong(r, name->line, "%s: %s", module->path,
-				     strerror(-err));
+	return add_build(r, name->line, strdup(name->value), module, arm);
+}
+
+/* Was the module at @path linked into any other layout? */
+static bool has_layouts(const char *path)
+{
+	char *others = fl_module_others(path);
+	const bool has = others && strstr(others, LAYOUT);
+
+	free(others);
+	return has;
+}
+
+/* The same code at other addresses, where there is any: see harness/plan.h. */
+static int load_layouts(struct fl_plan_reader *r, const struct fl_key *name,
+			uint32_t nr, struct fl_plan_arm *arm)
+{
+	if (arm->kind == FL_MODULE_BENCH || strchr(name->value, '/') ||
+	    strstr(name->value, "@" LAYOUT) || !has_layouts(arm->builds[0].path))
+		return 0;
+	for (uint32_t i = 1; i < nr; i++) {
+		struct fl_module module;
+		char *named;
+		int err;
+
+		if (asprintf(&named, "%s@" LAYOUT "%u", name->value, i) < 0)
+			return fl_plan_no_memory(r);
+		err = fl_module_named(arm->kind, named, &module, r->why);
+		if (err) {
+			free(named);
+			return fl_plan_wrong_because(r, name->line, "", err);
+		}
+		err = add_build(r, name->line, named, &module, arm);
+		fl_module_unload(&module);
+		if (err)
+			return err;
+	}
 	return 0;
 }
 
 static int load_arm(struct fl_plan_reader *r, const struct fl_section *s,
-		    struct fl_plan *plan, uint32_t index)
+		    struct fl_plan *plan, uint32_t index, uint32_t nr_builds)
 {
 	struct fl_plan_arm *arm = &plan->arms[index];
 	const struct fl_key *strategy = fl_key_find(s, "strategy");
@@ -202,7 +255,8 @@ static int load_arm(struct fl_plan_reader *r, const struct fl_section *s,
 	if (bench && block_max)
 		return fl_plan_wrong(r, block_max->line, "block_max: benches have no blocks: remove it");
 	arm->kind = bench ? FL_MODULE_BENCH : FL_MODULE_STRATEGY;
-	if (load_module(r, bench ? bench : strategy, arm, module))
+	if (load_module(r, bench ? bench : strategy, arm, module) ||
+	    load_layouts(r, bench ? bench : strategy, nr_builds, arm))
 		return r->err;
 	if (strategy)
 		arm->answer = module->strategy->answer;
@@ -232,16 +286,22 @@ static int copy_double(struct fl_plan_reader *r, struct fl_plan *plan, uint32_t 
 	arm->kind = of->kind;
 	arm->module = strdup(of->module);
 	arm->settings = of->settings ? strdup(of->settings) : NULL;
-	arm->module_path = strdup(of->module_path);
-	arm->named = strdup(of->named);
 	arm->compiler = strdup(of->compiler);
 	arm->answer = of->answer;
-	memcpy(arm->module_sha256, of->module_sha256,
-	       sizeof(arm->module_sha256));
+	while (arm->nr_builds < of->nr_builds) {
+		const struct fl_plan_build *from = &of->builds[arm->nr_builds];
+		struct fl_plan_build *build = &arm->builds[arm->nr_builds++];
+
+		build->named = strdup(from->named);
+		build->path = strdup(from->path);
+		memcpy(build->sha256, from->sha256, sizeof(build->sha256));
+		if (!build->named || !build->path)
+			return fl_plan_no_memory(r);
+	}
 	if (of->block_bytes_max < arm->block_bytes_max)
 		arm->block_bytes_max = of->block_bytes_max;
 	r->set_lines[index] = r->set_lines[arm->of];
-	return arm->module && arm->module_path && arm->named && arm->compiler &&
+	return arm->module && arm->compiler &&
 	       !arm->settings == !of->settings ? 0 : fl_plan_no_memory(r);
 }
 
@@ -280,11 +340,41 @@ static int check_controls(struct fl_plan_reader *r, const struct fl_plan *plan,
 		twin ? "planted" : "twin", plan->arms[first].name);
 }
 
+/* What either profile asks for: arms are loaded once for both. */
+static int most_builds(struct fl_plan_reader *r, uint32_t *out)
+{
+	uint64_t full, quick;
+
+	if (fl_plan_number(r, find_campaign(r), "builds", false, 1,
+			   FL_PLAN_BUILDS_MAX, 1, &full) ||
+	    fl_plan_number(r, find_campaign(r), "builds", true, 1,
+			   FL_PLAN_BUILDS_MAX, 1, &quick))
+		return r->err;
+	*out = (uint32_t)(full > quick ? full : quick);
+	return 0;
+}
+
+static int check_builds(struct fl_plan_reader *r, const struct fl_plan *plan,
+			uint32_t nr_builds)
+{
+	const struct fl_key *k = fl_key_find(find_campaign(r), "builds");
+
+	if (nr_builds == 1)
+		return 0;
+	for (uint32_t i = 0; i < plan->nr_arms; i++)
+		if (plan->arms[i].nr_builds > 1)
+			return 0;
+	if (!k)
+		k = fl_key_find(find_campaign(r), "builds_quick");
+	return fl_plan_wrong(r, k->line, "%s = %s: no arm has another layout: make links strategies into some; for arms that have none, remove it",
+			     k->name, k->value);
+}
+
 static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 {
 	const struct fl_section *campaign = find_campaign(r), *s;
 	const struct fl_key *baseline = fl_key_find(campaign, "baseline");
-	uint32_t i = 0;
+	uint32_t i = 0, nr_builds = 1;
 
 	for (size_t k = 0; k < r->file.nr_sections; k++)
 		if (r->file.sections[k].kind == ARM &&
@@ -292,6 +382,8 @@ static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 			return r->err;
 	if (!plan->nr_arms)
 		return fl_plan_wrong(r, campaign->line, "the plan has no [arm NAME]: there is nothing to compare");
+	if (most_builds(r, &nr_builds))
+		return r->err;
 	r->modules = calloc(plan->nr_arms, sizeof(*r->modules));
 	r->set_lines = calloc(plan->nr_arms, sizeof(*r->set_lines));
 	if (!r->modules || !r->set_lines)
@@ -311,7 +403,7 @@ static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 		if (twin ? make_double(r, s, twin, FL_ROLE_TWIN, plan, i) :
 		    planted ? make_double(r, s, planted, FL_ROLE_PLANTED, plan,
 					  i) :
-		    load_arm(r, s, plan, i))
+		    load_arm(r, s, plan, i, nr_builds))
 			return r->err;
 		i++;
 	}
@@ -320,7 +412,8 @@ static int make_arms(struct fl_plan_reader *r, struct fl_plan *plan)
 		if (plan->arms[i].role != FL_ROLE_ARM && copy_double(r, plan, i))
 			return r->err;
 	if (check_controls(r, plan, FL_MODULE_STRATEGY) ||
-	    check_controls(r, plan, FL_MODULE_BENCH))
+	    check_controls(r, plan, FL_MODULE_BENCH) ||
+	    check_builds(r, plan, nr_builds))
 		return r->err;
 	plan->baseline = first_arm(plan, FL_MODULE_STRATEGY);
 	if (plan->baseline == UINT32_MAX)
@@ -527,6 +620,17 @@ static int make_profile(struct fl_plan_reader *r, struct fl_plan *plan, bool qui
 	return 0;
 }
 
+/* All but the first @nr. */
+static void drop_builds(struct fl_plan_arm *arm, uint32_t nr)
+{
+	while (arm->nr_builds > nr) {
+		struct fl_plan_build *build = &arm->builds[--arm->nr_builds];
+
+		free(build->named);
+		free(build->path);
+	}
+}
+
 static void free_reader(struct fl_plan_reader *r, uint32_t nr_arms)
 {
 	fl_keyfile_free(&r->file);
@@ -561,6 +665,9 @@ int fl_plan_load(const char *path, bool quick, struct fl_plan *out,
 	free_cells(&plan);
 	if (make_profile(&r, &plan, quick))
 		goto out_free_reader;
+	for (uint32_t i = 0; i < plan.nr_arms; i++)
+		if (plan.arms[i].nr_builds > plan.nr_builds)
+			drop_builds(&plan.arms[i], plan.nr_builds);
 	fl_digest_bytes(r.file.text, r.file.text_bytes, plan.sha256);
 	plan.path = r.file.path;
 	plan.text = r.file.text;
@@ -582,9 +689,8 @@ void fl_plan_free(struct fl_plan *plan)
 		free(plan->arms[i].name);
 		free(plan->arms[i].module);
 		free(plan->arms[i].settings);
-		free(plan->arms[i].module_path);
-		free(plan->arms[i].named);
 		free(plan->arms[i].compiler);
+		drop_builds(&plan->arms[i], 0);
 	}
 	free(plan->arms);
 	free(plan->path);

@@ -14,6 +14,8 @@
  * The "baseline" of a cell is the arm that ratios are formed against.  A "twin" is
  * an arm equal to another in everything but its name: they must not differ (A/A).
  * A "planted" arm is another one made slower on purpose: it must be found.
+ * The "builds" of an arm are files of the same code at other addresses (NAME,
+ * NAME@layout1, NAME@layout2); harness/campaign.h says which of them a block runs.
  *
  * [campaign]
  *	name		letters, digits, '-', '_'; names the results folder
@@ -26,6 +28,10 @@
  *			the samples planned; default 20
  *	tolerance_pct	what a twin may seem to differ by before the campaign is
  *			invalid; default: the report's
+ *	builds		how many layouts of each strategy take turns over the
+ *			blocks, 1 to 3; default 1.  A strategy that is named with its
+ *			layout or by a path, or that was linked into no other, has one
+ *			build, and so has a bench
  *
  * [arm NAME] of a strategy
  *	strategy	name of a module; NAME@clang, as clang built it; or a path
@@ -88,7 +94,17 @@
 #include "harness/digest.h"
 #include "harness/module_load.h"
 
+#define FL_PLAN_BUILDS_MAX	3u
+
 enum fl_role { FL_ROLE_BASELINE, FL_ROLE_ARM, FL_ROLE_TWIN, FL_ROLE_PLANTED };
+
+/* One file of a module's code. */
+struct fl_plan_build {
+	char *named;			/* as written, "bump_down@clang", a path;
+					   and "bump_down@clang@layout1" */
+	char *path;			/* the file that was checked */
+	char sha256[FL_DIGEST_HEX_BYTES];
+};
 
 struct fl_plan_arm {
 	char *name;
@@ -99,12 +115,11 @@ struct fl_plan_arm {
 					   else its own index */
 	enum fl_module_kind kind;
 	char *module;			/* its own name */
-	char *named;			/* as written: "bump_down@clang", a path */
 	char *compiler;			/* of the module */
 	char *settings;			/* as written, or NULL */
 	uint64_t block_bytes_max;
-	char *module_path;		/* the file that was checked */
-	char module_sha256[FL_DIGEST_HEX_BYTES];
+	struct fl_plan_build builds[FL_PLAN_BUILDS_MAX];
+	uint32_t nr_builds;		/* at most the plan's */
 	enum fl_answer answer;		/* of a strategy */
 };
 
@@ -155,6 +170,7 @@ struct fl_plan {
 	uint32_t timeout_s;
 	uint32_t repeats_pct;
 	uint32_t tolerance_pct;		/* 0: not given */
+	uint32_t nr_builds;		/* 1: none varies */
 	struct fl_plan_arm *arms;
 	uint32_t nr_arms;
 	uint32_t baseline;
@@ -165,8 +181,8 @@ struct fl_plan {
 /*
  * fl_plan_load: Read, expand and check a plan.
  *
- * Checked, for both profiles: sections, keys and values; that modules load, take
- * their settings and have the kernels; that traces are valid; that there are a
+ * Checked, for both profiles: sections, keys and values; that modules load, in all
+ * of their builds, take their settings and have the kernels; that traces are valid; that there are a
  * twin and a planted arm, among strategies and among benches if there are both;
  * that in each timed cell the baseline takes part, and beside a twin or planted
  * arm the one it doubles; and that each of these takes part somewhere.

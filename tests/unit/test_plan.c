@@ -124,8 +124,8 @@ static void test_expansion(void **state)
 	assert_int_equal(plan.arms[3].role, FL_ROLE_PLANTED);
 	assert_int_equal(plan.arms[3].of, 0);
 	assert_string_equal(plan.arms[3].module, "bump_down");
-	assert_string_equal(plan.arms[2].module_sha256,
-			    plan.arms[0].module_sha256);
+	assert_string_equal(plan.arms[2].builds[0].sha256,
+			    plan.arms[0].builds[0].sha256);
 	/* 2 sizes x 2 blocks; chain in 2 residences; pages in memory only. */
 	assert_int_equal(plan.nr_cells, 4 + 2 + 1);
 
@@ -624,6 +624,103 @@ static void test_order_is_fair(void **state)
 	fl_plan_free(&plan);
 }
 
+#define BUILDS(builds) "[campaign]\nname = x\nblocks = 7\n" builds \
+	"[arm a]\nstrategy = bump_down\n" \
+	"[arm t]\ntwin = a\n" \
+	"[arm p]\nplanted = a\n"
+
+/* Which file is which build, and that the quick profile may have others. */
+static void test_builds(void **state)
+{
+	struct fl_plan plan;
+
+	(void)state;
+	load(BUILDS("builds = 3\nbuilds_quick = 1\n")
+	     "[arm one]\nstrategy = bump_up@layout2\n" CELL, false, &plan);
+	assert_int_equal(plan.nr_builds, 3);
+	for (int arm = 0; arm < 3; arm++) {
+		const struct fl_plan_build *b = plan.arms[arm].builds;
+
+		assert_int_equal(plan.arms[arm].nr_builds, 3);
+		assert_string_equal(b[0].named, "bump_down");
+		assert_string_equal(b[1].named, "bump_down@layout1");
+		assert_string_equal(b[2].named, "bump_down@layout2");
+		assert_non_null(strstr(b[2].path, "/layout2/bump_down.so"));
+		assert_string_not_equal(b[0].sha256, b[1].sha256);
+		assert_string_not_equal(b[0].sha256, b[2].sha256);
+		assert_string_not_equal(b[1].sha256, b[2].sha256);
+	}
+	assert_int_equal(plan.arms[3].nr_builds, 1);
+	assert_string_equal(plan.arms[3].builds[0].named, "bump_up@layout2");
+	fl_plan_free(&plan);
+
+	load(BUILDS("builds = 3\nbuilds_quick = 1\n") CELL, true, &plan);
+	assert_int_equal(plan.nr_builds, 1);
+	assert_int_equal(plan.arms[0].nr_builds, 1);
+	fl_plan_free(&plan);
+	load(BUILDS("builds_quick = 2\n") CELL, true, &plan);
+	assert_int_equal(plan.arms[0].nr_builds, 2);
+	fl_plan_free(&plan);
+	load(HEAD CELL, false, &plan);
+	assert_int_equal(plan.nr_builds, 1);
+	assert_int_equal(plan.arms[0].nr_builds, 1);
+	fl_plan_free(&plan);
+
+	refused(BUILDS("builds = 4\n") CELL, 4, "it must be from 1 to 3");
+	refused(BUILDS("builds = 0\n") CELL, 4, "out of range");
+	refused(BUILDS("builds = all\n") CELL, 4, "not a number");
+	refused(BUILDS("builds_quick = 9\n") CELL, 4, "it must be from 1 to 3");
+	refused("[campaign]\nname = x\nblocks = 7\nbuilds = 2\n"
+		"[arm a]\nstrategy = bump_down@layout1\n[arm t]\ntwin = a\n"
+		"[arm p]\nplanted = a\n" CELL, 4, "no arm has another layout");
+}
+
+/*
+ * The urn: in each round of as many blocks as there are builds each comes once, so
+ * that over any number of blocks they are used equally often, up to one; a resumed
+ * campaign asks again and must be told the same; and pairs, seeds and rounds
+ * differ in their order.
+ */
+static void test_urn(void **state)
+{
+	const uint64_t nr_orders = 6, nr_rounds = 6000;
+	unsigned orders[27] = { 0 }, alike = 0;
+	struct fl_plan plan;
+
+	(void)state;
+	load(BUILDS("builds = 3\n") "[arm one]\nstrategy = bump_up@layout2\n"
+	     CELL, false, &plan);
+	for (uint32_t block = 0; block < 3 * nr_rounds; block += 3) {
+		const struct fl_campaign_pair pair = { 1, 0 }, twin = { 1, 1 };
+		unsigned seen = 0, order = 0;
+
+		for (uint32_t k = 3; k-- > 0;) {
+			const uint32_t b = fl_campaign_build(&plan, 42, pair,
+							     block + k);
+
+			assert_in_range(b, 0, 2);
+			seen |= 1u << b;
+			order = 3 * order + b;
+			assert_int_equal(b, fl_campaign_build(&plan, 42, pair,
+							      block + k));
+			alike += b == fl_campaign_build(&plan, 42, twin,
+							block + k);
+		}
+		assert_int_equal(seen, 7);
+		orders[order]++;
+	}
+	/* Each order one time in six, a twin's build one in three; six sd. */
+	for (int i = 0; i < 27; i++)
+		if (orders[i])
+			assert_in_range(orders[i], nr_rounds / nr_orders - 174,
+					nr_rounds / nr_orders + 174);
+	assert_in_range(alike, nr_rounds - 465, nr_rounds + 465);
+	for (uint32_t block = 0; block < 9; block++)
+		assert_int_equal(fl_campaign_build(&plan, 42,
+			(struct fl_campaign_pair){ 1, 3 }, block), 0);
+	fl_plan_free(&plan);
+}
+
 /* The plans that are shipped must load. */
 static void test_shipped(void **state)
 {
@@ -689,6 +786,8 @@ int main(void)
 		cmocka_unit_test(test_bench_mistakes),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_order_is_fair),
+		cmocka_unit_test(test_builds),
+		cmocka_unit_test(test_urn),
 		cmocka_unit_test(test_shipped),
 	};
 
