@@ -256,7 +256,8 @@ sub write_table
 	for my $row (@$rows) {
 		push @lines, join(' & ', map {
 			/^([a-z_]+)(?:\.\.([a-z_]+))?:([a-z]+)$/;
-			defined $2 ? interval($3, $row->{$1}, $row->{$2}) : one($3, $row->{$1});
+			!defined $row->{$1} ? '--' :
+				defined $2 ? interval($3, $row->{$1}, $row->{$2}) : one($3, $row->{$1});
 		} @columns) . '\\\\';
 	}
 	unless (@lines) {
@@ -295,8 +296,11 @@ sub write_verdicts
 							      : '\\notmeasured');
 		define("n/$claim", commas($v->{n} // 0));
 		$notes{$v->{note}}{$verdict}++;
-		push @{$of_note{$v->{note}}}, "\\claimitem{$claim}{" . tex($v->{says}) . "}{$verdict}{$value}{" .
-			commas($v->{n} // 0) . '}{' . tex($v->{reason} // '') . '}';
+		# What goes on from the claim before goes on in its paragraph.
+		my $macro = $of_note{$v->{note}} && $v->{says} =~ /^(?:The same|And|Nor|Or)\b/ ? 'claimmore' : 'claimitem';
+		push @{$of_note{$v->{note}}}, "\\$macro\{$claim}{" . tex($v->{says}) . "}{$verdict}{$value}{" .
+			commas($v->{n} // 0) . '}{' .
+			($verdict eq 'NOT MEASURED' ? tex($v->{reason} // '') : '') . '}';
 	}
 	define("claims/$_", join("%\n", @{$of_note{$_}})) for sort keys %of_note;
 	my @rows;
