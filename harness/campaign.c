@@ -155,7 +155,7 @@ static void print_end(const struct fl_campaign *c, double seconds)
 	print_problems(c, stdout);
 	printf("results in %s; next: faultline report %s\n", c->dir.path,
 	       c->dir.path);
-	if (c->options->only)
+	if (c->options->nr_only)
 		printf("without --only the same command runs the other cells\n");
 }
 
@@ -186,18 +186,20 @@ static void close_campaign(struct fl_campaign *c)
 	free(c->selected);
 }
 
-static int select_cells(struct fl_campaign *c)
+/* Adds the cells that @only names. */
+static int select_more(struct fl_campaign *c, const char *only)
 {
-	const char *only = c->options->only, *near = NULL;
+	const char *near = NULL;
 	const char **groups;
 	bool any = false;
 
 	for (uint32_t i = 0; i < c->plan->nr_cells; i++) {
 		const struct fl_plan_cell *cell = &c->plan->cells[i];
+		bool named = !strcmp(only, cell->group) ||
+			     !fnmatch(only, cell->name, 0);
 
-		c->selected[i] = !only || !strcmp(only, cell->group) ||
-				 !fnmatch(only, cell->name, 0);
-		any |= c->selected[i];
+		c->selected[i] |= named;
+		any |= named;
 	}
 	if (any)
 		return 0;
@@ -213,6 +215,18 @@ static int select_cells(struct fl_campaign *c)
 		near ? "\"?" : "");
 	free(groups);
 	return -EINVAL;
+}
+
+static int select_cells(struct fl_campaign *c)
+{
+	const struct fl_campaign_options *options = c->options;
+	int err = 0;
+
+	for (uint32_t i = 0; i < c->plan->nr_cells; i++)
+		c->selected[i] = !options->nr_only;
+	for (size_t i = 0; i < options->nr_only && !err; i++)
+		err = select_more(c, options->only[i]);
+	return err;
 }
 
 static int choose_cpu(struct fl_campaign *c)

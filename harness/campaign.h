@@ -39,7 +39,8 @@
 
 struct fl_campaign_options {
 	const char *output;	/* NULL: a new folder below results/ */
-	const char *only;	/* a group, or a pattern of cell names; or NULL */
+	const char **only;	/* groups and patterns of cell names */
+	size_t nr_only;		/* 0: all cells */
 	bool has_seed;
 	uint64_t seed;		/* else drawn by the kernel */
 	uint32_t nr_blocks;	/* 0: the plan's */

@@ -21,7 +21,7 @@ static const struct argp_option options[] = {
 	{ "into", KEY_INTO, "DIR", 0, "where new folders go, NAME-DATE each (results)", 1 },
 	{ "resume", KEY_RESUME, NULL, 0, "go on with the newest run of these experiments", 1 },
 	{ "quick", KEY_QUICK, NULL, 0, "the quick profile of the plan", 1 },
-	{ "only", KEY_ONLY, "CELL", 0, "only this group of cells, or the cells that match a pattern such as 'warm/*/register'", 1 },
+	{ "only", KEY_ONLY, "CELL", 0, "only this group of cells, or the cells that match a pattern such as 'warm/*/register'; may be repeated", 1 },
 	{ "blocks", KEY_BLOCKS, "N", 0, "number of blocks, fixed with the first sample (the plan's)", 2 },
 	{ "seed", KEY_SEED, "N", 0, "for order, inputs and padding (drawn at random, and recorded)", 2 },
 	{ "cpu", KEY_CPU, "N", 0, "run samples on this CPU (the last one we may use)", 2 },
@@ -62,7 +62,7 @@ static void check(const struct arguments *a, struct argp_state *state)
 		argp_error(state, "\"%s\": --all names every experiment already", a->words[0]);
 	if (!a->all && !a->nr_words)
 		argp_error(state, "name a plan or an experiment, such as first-light, or say --all");
-	if ((a->all || a->nr_words > 1) && (a->campaign.output || a->campaign.only))
+	if ((a->all || a->nr_words > 1) && (a->campaign.output || a->campaign.nr_only))
 		argp_error(state, "%s is about one plan: with several, use --into and --resume",
 			   a->campaign.output ? "--output" : "--only");
 	if (a->campaign.output && (a->into || a->resume))
@@ -82,7 +82,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->quick = true;
 		break;
 	case KEY_ONLY:
-		c->only = arg;
+		c->only[c->nr_only++] = arg;
 		break;
 	case KEY_BLOCKS:
 		c->nr_blocks = (uint32_t)number("blocks", arg, 1, 10000, state);
@@ -212,8 +212,12 @@ int fl_cmd_campaign(int argc, char **argv)
 	int status, err;
 
 	a.words = calloc((size_t)argc, sizeof(*a.words));
-	if (!a.words)
+	a.campaign.only = calloc((size_t)argc, sizeof(*a.campaign.only));
+	if (!a.words || !a.campaign.only) {
+		free(a.words);
+		free(a.campaign.only);
 		return FL_EXIT_FAILED;
+	}
 	/* In order, or argp would move words of the argv that is recorded. */
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
 	set.quick = a.quick;
@@ -230,5 +234,6 @@ int fl_cmd_campaign(int argc, char **argv)
 		fl_complaint_print(&why, err);
 	fl_campaign_set_free(&set);
 	free(a.words);
+	free(a.campaign.only);
 	return status;
 }
