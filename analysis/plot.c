@@ -636,6 +636,8 @@ static int make_queries(const struct fl_query_plots *queries,
 		plot = add_plot(plots, kind, strdup(query->title));
 		if (!plot || !(plot->caption = strdup(query->caption)))
 			return -ENOMEM;
+		if (query->missing && !(plot->without = strdup(query->missing)))
+			return -ENOMEM;
 		err = make_plot(plots, plot, query->name, query, 1, d, why);
 	}
 	return err;

@@ -18,6 +18,7 @@ static const struct fl_known_section known[] = {
 		{ "title", false }, { "caption", false }, { "style", false },
 		{ "x", false }, { "y", false }, { "log", false },
 		{ "one", false }, { "of", false }, { "query", false },
+		{ "missing", false },
 		{ NULL, false } } },
 	{ NULL, false, NULL },
 };
@@ -98,6 +99,32 @@ static int ask(sqlite3 *db, struct fl_query_plot *plot,
 	return err;
 }
 
+static int ask_missing(sqlite3 *db, struct fl_query_plot *plot,
+		       const struct fl_keyfile *file, const struct fl_key *sql,
+		       struct fl_complaint *why)
+{
+	sqlite3_stmt *query;
+	size_t bytes;
+	FILE *to;
+	int got = SQLITE_OK, err = 0;
+
+	if (sqlite3_prepare_v2(db, sql->value, -1, &query, NULL) || !query)
+		return fl_keyfile_wrong(file, sql->line, why, "missing: %s",
+					sqlite3_errmsg(db));
+	to = open_memstream(&plot->missing, &bytes);
+	while (to && (got = sqlite3_step(query)) == SQLITE_ROW)
+		if (sqlite3_column_text(query, 0))
+			fprintf(to, "%s%s", ftell(to) ? " " : "",
+				(const char *)sqlite3_column_text(query, 0));
+	if (!to || fclose(to))
+		err = fl_complain(why, -ENOMEM, "%s", strerror(ENOMEM));
+	else if (got != SQLITE_DONE)
+		err = fl_keyfile_wrong(file, sql->line, why, "missing: %s",
+				       sqlite3_errmsg(db));
+	sqlite3_finalize(query);
+	return err;
+}
+
 /* ---- the file -------------------------------------------------------------------- */
 
 static char *value_of(const struct fl_section *section, const char *key)
@@ -150,7 +177,9 @@ static int add_plot(sqlite3 *db, const struct fl_keyfile *file,
 		    struct fl_complaint *why)
 {
 	const struct fl_key *log = fl_key_find(s, "log");
+	const struct fl_key *missing = fl_key_find(s, "missing");
 	struct fl_query_plot *more, *plot;
+	int err;
 
 	more = reallocarray(plots->list, plots->nr + 1, sizeof(*more));
 	if (!more)
@@ -167,7 +196,10 @@ static int add_plot(sqlite3 *db, const struct fl_keyfile *file,
 	};
 	if (!plot->name || !plot->title || !plot->caption || !plot->x || !plot->y)
 		return fl_complain(why, -ENOMEM, "%s", strerror(ENOMEM));
-	return ask(db, plot, file, fl_key_find(s, "query"), why);
+	err = ask(db, plot, file, fl_key_find(s, "query"), why);
+	if (!err && missing)
+		err = ask_missing(db, plot, file, missing, why);
+	return err;
 }
 
 /* @own: the campaign that is asked where a section does not say so. */
@@ -214,6 +246,9 @@ int fl_query_plots_load(const char *dir, const char *campaign,
 			err = read_file(experiments.list[i].plots,
 					experiments.list[i].plan_name, dir,
 					campaign, &db, &plots, why);
+	if (!err && experiments.plots)
+		err = read_file(experiments.plots, campaign, dir, campaign, &db,
+				&plots, why);
 	sqlite3_close(db);
 	fl_experiments_free(&experiments);
 	if (err)
@@ -236,6 +271,7 @@ void fl_query_plots_free(struct fl_query_plots *plots)
 		free(plot->name);
 		free(plot->title);
 		free(plot->caption);
+		free(plot->missing);
 		free(plot->x);
 		free(plot->y);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * analysis/plot_query.h: plots that an experiment asks for in SQL: plots.ini beside
- * its plan.
+ * its plan; experiments/plots.ini is asked of every campaign.
  *
  *	[plot bytes]
  *	title = Bytes of code for each allocation site
@@ -18,6 +18,8 @@
  * x, y: what stands along the axes, with the unit; y: of lines alone.
  * log: x, y or xy: those axes are logarithmic.
  * one: yes: a line marks 1, for ratios.
+ * missing: a query, too: its first column is sentences about what the plot does not
+ *	show, which stand below it.
  * of: the campaign that is asked; the experiment's own where it is not said.
  *
  * colour: a strategy's name.  Rows without a finite value are left out; a plot
@@ -41,6 +43,7 @@ struct fl_query_row {
 
 struct fl_query_plot {
 	char *name, *title, *caption, *x, *y;
+	char *missing;		/* sentences, or NULL */
 	bool lines, log_x, log_y, one;
 	struct fl_query_row *rows;
 	size_t nr_rows;

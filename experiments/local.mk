@@ -47,6 +47,7 @@ nobase_dist_pkgdata_DATA += \
 	%D%/first-light/README.md \
 	%D%/first-light/claims.ini \
 	%D%/first-light/plan.ini \
+	%D%/plots.ini \
 	%D%/traces/README.md \
 	%D%/traces/httpd-static.trace.xz \
 	%D%/traces/postgres-query.trace.xz

@@ -50,12 +50,12 @@ static int find_folder(char path[PATH_MAX + 32], struct fl_complaint *why)
 		"the experiments were not found: set FAULTLINE_DATA to the folder that holds " FOLDER "/");
 }
 
-/* Path of @file in the experiment, or NULL where there is none. */
+/* Path of @file in the experiment, or beside all for ""; NULL where there is none. */
 static char *file_in(const char *folder, const char *name, const char *file)
 {
 	char *path;
 
-	if (asprintf(&path, "%s/%s/%s", folder, name, file) < 0)
+	if (asprintf(&path, "%s/%s%s%s", folder, name, *name ? "/" : "", file) < 0)
 		return NULL;
 	if (!access(path, R_OK))
 		return path;
@@ -142,6 +142,7 @@ int fl_experiments_find(struct fl_experiments *out, struct fl_complaint *why)
 		if (*entry->d_name != '.')
 			err = add(&all, folder, entry->d_name);
 	closedir(dir);
+	all.plots = file_in(folder, "", "plots.ini");
 	if (err) {
 		fl_experiments_free(&all);
 		return fl_complain(why, err, "%s", strerror(-err));
@@ -157,6 +158,7 @@ void fl_experiments_free(struct fl_experiments *experiments)
 	for (size_t i = 0; i < experiments->nr; i++)
 		free_one(&experiments->list[i]);
 	free(experiments->list);
+	free(experiments->plots);
 	*experiments = (struct fl_experiments){ .list = NULL };
 }
 

@@ -29,6 +29,7 @@ struct fl_experiment {
 struct fl_experiments {
 	struct fl_experiment *list;	/* by name */
 	size_t nr;
+	char *plots;		/* path of what is asked of every campaign, or NULL */
 };
 
 /*
