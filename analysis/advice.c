@@ -80,7 +80,7 @@ void fl_advice_margin_of(const struct fl_advice_input *input, size_t a, size_t b
 
 	out->cost = cost(of_b, weight) - cost(of_a, weight);
 	out->lo = out->hi = out->cost;
-	out->has_interval = out->tied = false;
+	out->has_interval = out->tied = out->enough = false;
 	/* Pages are counted: without time there is nothing to be unsure of. */
 	out->shown = !(weight > 0) && out->cost > 0;
 	if (!x)
@@ -94,8 +94,8 @@ void fl_advice_margin_of(const struct fl_advice_input *input, size_t a, size_t b
 		out->has_interval = true;
 		out->tied = out->lo - weight * input->noise <= 0 &&
 			    out->hi + weight * input->noise >= 0;
-		out->shown = n >= FL_STATS_BLOCKS_MIN && !out->tied &&
-			     out->cost > 0;
+		out->enough = n >= FL_STATS_BLOCKS_MIN;
+		out->shown = out->enough && !out->tied && out->cost > 0;
 	}
 	free(x);
 }
@@ -136,7 +136,7 @@ void fl_advice_make(const struct fl_advice_input *input, double weight,
 		    !(c[i].pages < c[advised].pages))
 			continue;
 		fl_advice_margin_of(input, best, i, weight, &margin);
-		if (margin.tied)
+		if (margin.tied && margin.enough)
 			advised = i;
 	}
 	for (size_t i = 0; i < input->nr; i++)

@@ -55,6 +55,7 @@ struct fl_advice_margin {
 	double lo, hi;		/* its interval; all there is when !has_interval */
 	bool has_interval;
 	bool tied;
+	bool enough;		/* so many blocks that a tie says something */
 	bool shown;		/* it is surely cheaper */
 };
 

@@ -10,9 +10,12 @@
 #define BLOCK_BYTES_MIN		((uint64_t)4 << 10)
 #define BLOCK_BYTES_MAX		((uint64_t)4 << 20)
 
-static const char *const giving_back[] = { "giveback=death", "giveback=warm" };
+/* What else a strategy is tried with, if it has the tunable. */
+static const char *const others[] = {
+	"return=user", "giveback=death", "giveback=warm"
+};
 
-#define NR_GIVING_BACK	(sizeof(giving_back) / sizeof(*giving_back))
+#define NR_OTHERS	(sizeof(others) / sizeof(*others))
 
 /* Is @name among "a,b,c"? */
 static bool among(const char *list, const char *name)
@@ -232,7 +235,7 @@ static int vary_block(struct fl_advise *advise, size_t from, size_t *left)
 	return err;
 }
 
-static int vary_giving_back(struct fl_advise *advise, size_t from, size_t *left)
+static int vary_others(struct fl_advise *advise, size_t from, size_t *left)
 {
 	const struct fl_advise_candidate c = advise->candidates[from];
 	const struct fl_advise_strategy *s = &advise->strategies[c.strategy];
@@ -243,15 +246,17 @@ static int vary_giving_back(struct fl_advise *advise, size_t from, size_t *left)
 	/* It was loaded a moment ago; without it there is nothing to vary. */
 	if (err)
 		return 0;
-	for (size_t i = 0; i < NR_GIVING_BACK && *left && !err; i++) {
-		char reason[FL_ADVISE_REASON_BYTES];
+	for (size_t i = 0; i < NR_OTHERS && *left && !err; i++) {
+		char reason[FL_ADVISE_REASON_BYTES], name[32];
 
-		if (fl_tunable_index(&m.tunables, "giveback") < 0 ||
-		    is_there(advise, c.strategy, giving_back[i], c.block_bytes))
+		snprintf(name, sizeof(name), "%.*s",
+			 (int)strcspn(others[i], "="), others[i]);
+		if (fl_tunable_index(&m.tunables, name) < 0 ||
+		    is_there(advise, c.strategy, others[i], c.block_bytes))
 			continue;
-		err = add_candidate(advise, c.strategy, giving_back[i],
+		err = add_candidate(advise, c.strategy, others[i],
 				    c.block_bytes);
-		if (!err && try_settings(&m, giving_back[i], c.block_bytes,
+		if (!err && try_settings(&m, others[i], c.block_bytes,
 					 reason, sizeof(reason)))
 			snprintf(advise->candidates[advise->nr_candidates - 1].
 				 reason, FL_ADVISE_REASON_BYTES, "%s", reason);
@@ -271,7 +276,7 @@ int fl_advise_vary(struct fl_advise *advise, const size_t *order, size_t nr,
 	for (size_t i = 0; i < nr && left && !err; i++) {
 		err = vary_block(advise, order[i], &left);
 		if (!err)
-			err = vary_giving_back(advise, order[i], &left);
+			err = vary_others(advise, order[i], &left);
 	}
 	return err;
 }

@@ -108,6 +108,12 @@ static void test_ties_are_called_so(void **state)
 	assert_false(advice.margin.shown);
 	assert_true(advice.margin.tied);
 	assert_true(advice.margin.lo < 0 && advice.margin.hi > 0);
+	/* Of too few blocks that is not known. */
+	input.nr_blocks = FL_STATS_BLOCKS_MIN - 1;
+	fl_advice_make(&input, 1, &advice);
+	assert_int_equal(advice.advised, 0);
+	assert_true(advice.margin.tied);
+	assert_false(advice.margin.shown);
 }
 
 static void test_noise_widens(void **state)
