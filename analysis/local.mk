@@ -50,6 +50,8 @@ libharness_a_SOURCES += \
 	%D%/report_bench.h \
 	%D%/report_breakeven.c \
 	%D%/report_breakeven.h \
+	%D%/report_builds.c \
+	%D%/report_builds.h \
 	%D%/report_page.c \
 	%D%/report_page.h \
 	%D%/report_text.c \
@@ -61,6 +63,7 @@ libharness_a_SOURCES += \
 	%D%/stats.h \
 	%D%/summary.c \
 	%D%/summary.h \
+	%D%/summary_builds.c \
 	%D%/summary_json.c \
 	%D%/summary_make.h \
 	%D%/summary_sweeps.c \

@@ -8,6 +8,7 @@
 #include "analysis/report.h"
 #include "analysis/report_bench.h"
 #include "analysis/report_breakeven.h"
+#include "analysis/report_builds.h"
 #include "analysis/report_page.h"
 
 #define MICRO		"\u00b5"
@@ -676,6 +677,7 @@ void fl_page_numbers(const struct fl_page *p)
 	const bool strategies = fl_report_has_strategies(p->s);
 
 	fl_report_html_breakevens(p);
+	fl_report_html_builds(p);
 	if (strategies) {
 		put_glance(p);
 		put_slow(p);

@@ -7,6 +7,7 @@
 #include "analysis/report.h"
 #include "analysis/report_bench.h"
 #include "analysis/report_breakeven.h"
+#include "analysis/report_builds.h"
 
 #define MICRO	"u"
 
@@ -329,6 +330,8 @@ int fl_report_print(FILE *to, const struct fl_terminal *terminal,
 	}
 	if (!err)
 		err = fl_report_print_breakevens(to, terminal, s);
+	if (!err)
+		err = fl_report_print_builds(to, terminal, s);
 	if (err)
 		return err;
 	print_missing(to, terminal, s);

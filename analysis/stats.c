@@ -363,3 +363,67 @@ int fl_stats_blocks_needed(const double *a, const double *b, size_t nr_pilot,
 	}
 	return -ERANGE;
 }
+
+/* The median of each group's values, and how many it has. */
+static int group_medians(const double *values, const unsigned int *groups,
+			 size_t n, struct fl_spread *spread)
+{
+	double *of_group = new_doubles(n);
+
+	if (!of_group)
+		return -ENOMEM;
+	for (unsigned int g = 0; g < FL_STATS_GROUPS_MAX; g++) {
+		size_t nr = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (groups[i] == g)
+				of_group[nr++] = values[i];
+		spread->nr[g] = nr;
+		spread->nr_groups += nr > 0;
+		spread->median[g] = NAN;
+		if (nr && fl_stats_median(of_group, nr, &spread->median[g]))
+			break;
+	}
+	free(of_group);
+	return 0;
+}
+
+int fl_stats_spread(const double *values, const unsigned int *groups, size_t n,
+		    struct fl_spread *out)
+{
+	struct fl_spread spread = { .n = n };
+	double mean[FL_STATS_GROUPS_MAX] = { 0 }, all = 0, squares = 0;
+	double between = 0, within = 0, per_group;
+	int err;
+
+	for (size_t i = 0; i < n; i++)
+		if (groups[i] >= FL_STATS_GROUPS_MAX)
+			return -EINVAL;
+	if (!all_positive(values, n))
+		return -EINVAL;
+	err = group_medians(values, groups, n, &spread);
+	if (err)
+		return err;
+	if (spread.nr_groups < 2 || n <= spread.nr_groups)
+		return -ENODATA;
+	for (size_t i = 0; i < n; i++) {
+		mean[groups[i]] += log(values[i]) / (double)spread.nr[groups[i]];
+		all += log(values[i]) / (double)n;
+	}
+	for (size_t i = 0; i < n; i++)
+		within += pow(log(values[i]) - mean[groups[i]], 2);
+	for (unsigned int g = 0; g < FL_STATS_GROUPS_MAX; g++) {
+		const double nr = (double)spread.nr[g];
+
+		squares += nr * nr;
+		between += nr * pow(mean[g] - all, 2);
+	}
+	within /= (double)(n - spread.nr_groups);
+	between /= (double)(spread.nr_groups - 1);
+	per_group = ((double)n - squares / (double)n) /
+		    (double)(spread.nr_groups - 1);
+	spread.within = sqrt(within);
+	spread.between = sqrt(fmax(0, (between - within) / per_group));
+	*out = spread;
+	return 0;
+}

@@ -20,9 +20,9 @@
  * What is assumed: blocks are independent and alike, which random order, fresh
  * processes and the flagging of disturbed samples are for; for unpaired
  * comparisons, that samples are.  No shape of distribution is assumed, except
- * in fl_stats_blocks_needed.  What all blocks share, such as the layout of the
- * binary, no interval over blocks can see: with several builds, take one median
- * ratio per build and treat the builds as blocks.
+ * in fl_stats_blocks_needed and fl_stats_spread.  What all blocks share no interval
+ * over blocks can see: the layout of the binary, unless several builds take turns
+ * (docs/decisions/0040).
  *
  * Which interval.  Two methods for the median:
  *
@@ -110,6 +110,19 @@ struct fl_ratio {
 	size_t n;		/* blocks; unpaired: of the smaller arm */
 };
 
+/* Groups of values that fl_stats_spread tells apart. */
+#define FL_STATS_GROUPS_MAX	8u
+
+/* How values scatter between groups and within them; on logarithms. */
+struct fl_spread {
+	double between, within;	/* standard deviations; 0.01 is about 1 % */
+	size_t n;		/* values; 0: nothing is known */
+	size_t nr_groups;	/* that have any */
+	double median[FL_STATS_GROUPS_MAX];	/* of each group, or NaN; no
+						   logarithm */
+	size_t nr[FL_STATS_GROUPS_MAX];
+};
+
 /*
  * All functions below return 0 and write *@out, or leave it alone and return:
  *   -ENODATA: too few values (less than 2 unless said otherwise).
@@ -161,6 +174,21 @@ int fl_stats_paired_ratio(const double *a, const double *b, size_t nr_blocks,
 int fl_stats_unpaired_ratio(const double *a, size_t nr_a, const double *b,
 			    size_t nr_b, const struct fl_stats_options *options,
 			    struct fl_ratio *out);
+
+/*
+ * fl_stats_spread: One-way random effects: log x = mean + effect of its group + rest.
+ * The variance of the rest is the mean square within groups; that of the effects
+ * is the mean square between them less that, over the (adjusted) number of values
+ * of a group, or 0 where that is negative: the estimator of analysis of variance
+ * (Searle, Casella & McCulloch, "Variance Components", 1992, ch. 3).  With 3 groups
+ * an effect's standard deviation has 2 degrees of freedom: the true one is between
+ * half and 6 times of what is estimated, 19 times in 20, even if nothing scatters
+ * within.
+ * @values: above 0.  @groups: of each, below FL_STATS_GROUPS_MAX.
+ * -ENODATA: fewer than 2 groups, or none of 2 values.
+ */
+int fl_stats_spread(const double *values, const unsigned int *groups, size_t n,
+		    struct fl_spread *out);
 
 /*
  * fl_stats_differs: Whether the interval excludes 1 and has 95 % confidence.

@@ -330,6 +330,7 @@ static void use_sample(struct fl_maker *m, struct fl_summary_arm *arm,
 
 	if (isfinite(ns) && ns > 0)
 		arm->block_ns[block_index(&m->s, r->block)] = ns;
+	arm->block_build[block_index(&m->s, r->block)] = (unsigned int)r->build;
 	arm->block_slow_ns[block_index(&m->s, r->block)] =
 		fl_result_metric(r, "slow_mean_ns");
 	if (isfinite(events) && isfinite(implied) && events != implied)
@@ -379,8 +380,9 @@ static void make_arm(struct fl_maker *m, const struct fl_result **lines, size_t 
 		.block_ns = malloc(m->s.nr_blocks * sizeof(*arm->block_ns)),
 		.block_slow_ns = malloc(m->s.nr_blocks *
 					sizeof(*arm->block_slow_ns)),
+		.block_build = calloc(m->s.nr_blocks, sizeof(*arm->block_build)),
 	};
-	if (!arm->block_ns || !arm->block_slow_ns) {
+	if (!arm->block_ns || !arm->block_slow_ns || !arm->block_build) {
 		m->failed = true;
 		return;
 	}
@@ -894,6 +896,8 @@ int fl_summary_make(const struct fl_results *results, struct fl_summary *out,
 	if (!m.failed)
 		make_missing(&m);
 	if (!m.failed)
+		fl_make_spreads(&m);
+	if (!m.failed)
 		fl_make_sweeps(&m);
 	if (!m.failed && fl_breakevens_make(&m.s, &m.s.breakevens,
 					    &m.s.nr_breakevens))
@@ -922,6 +926,7 @@ void fl_summary_free(struct fl_summary *s)
 		for (size_t a = 0; a < cell->nr_arms; a++) {
 			free(cell->arms[a].block_ns);
 			free(cell->arms[a].block_slow_ns);
+			free(cell->arms[a].block_build);
 			free(cell->arms[a].reasons);
 			free(cell->arms[a].metrics);
 			free(cell->arms[a].slow.hist);

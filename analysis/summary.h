@@ -104,6 +104,11 @@ struct fl_summary_arm {
 	struct fl_ratio control;	/* twin, planted: to that arm */
 	enum fl_summary_verdict verdict;	/* twin, planted: on that */
 	double *block_ns;		/* the same by block, or NaN */
+	unsigned int *block_build;	/* which build ran in it, where there is a
+					   time */
+	struct fl_spread spread, ratio_spread;	/* of times and of ratios over
+					   its builds; n = 0: it has one build,
+					   or too few blocks to say */
 	double *block_slow_ns;		/* mean of its slow paths, or ops, timed
 					   one by one, by block, or NaN */
 
@@ -234,6 +239,7 @@ struct fl_summary {
 	size_t nr_missing;
 	int64_t *blocks;		/* block numbers, ascending */
 	size_t nr_blocks;
+	size_t nr_spreads;		/* arms with one, over all cells */
 
 	bool valid;
 	const char **verdicts;		/* why, a sentence each */

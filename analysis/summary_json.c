@@ -39,6 +39,29 @@ static json_t *interval_json(const struct fl_interval *interval)
 			 "n", (json_int_t)interval->n);
 }
 
+/* null where an arm has one build. */
+static json_t *spread_json(const struct fl_spread *spread)
+{
+	json_t *medians = json_array(), *counts = json_array();
+
+	for (unsigned int g = 0; g < FL_STATS_GROUPS_MAX; g++) {
+		if (!spread->nr[g])
+			continue;
+		json_array_append_new(medians, real(spread->median[g]));
+		json_array_append_new(counts,
+				      json_integer((json_int_t)spread->nr[g]));
+	}
+	if (!spread->n) {
+		json_decref(medians);
+		json_decref(counts);
+		return json_null();
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}",
+			 "between", real(spread->between),
+			 "within", real(spread->within),
+			 "medians", medians, "n", counts);
+}
+
 static json_t *slow_json(const struct fl_summary_slow *slow)
 {
 	static const char *const names[] = {
@@ -72,7 +95,7 @@ static json_t *arm_json(const struct fl_summary_arm *arm, bool bench)
 	for (size_t i = 0; i < arm->nr_metrics; i++)
 		json_object_set_new(metrics, arm->metrics[i].name,
 				    real(arm->metrics[i].median));
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
 			 "arm", arm->name, bench ? "bench" : "strategy",
 			 arm->strategy,
 			 "settings", arm->settings,
@@ -84,6 +107,8 @@ static json_t *arm_json(const struct fl_summary_arm *arm, bool bench)
 			 "bootstrap_hi", real(arm->bootstrap_hi),
 			 "of", string_or_null(arm->of),
 			 "control", ratio_json(&arm->control),
+			 "builds", spread_json(&arm->spread),
+			 "ratio_builds", spread_json(&arm->ratio_spread),
 			 "nr_blocks", (json_int_t)arm->nr_blocks,
 			 "nr_ok", (json_int_t)arm->nr_ok,
 			 "nr_flagged", (json_int_t)arm->nr_flagged,

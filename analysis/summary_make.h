@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * analysis/summary_make.h: what the files that make a summary share: summary.c
- * (arms and cells), summary_sweeps.c and summary_words.c.  For nobody else.
+ * (arms and cells), summary_builds.c, summary_sweeps.c and summary_words.c.  For nobody else.
  *
  * Context: cold; a maker belongs to one thread.
  */
@@ -58,6 +58,7 @@ const char *fl_sweep_best(const struct fl_sweep *sweep, const char *answer,
 			  const char *compiler);
 
 /* The later steps; each uses what those before it left in the summary. */
+void fl_make_spreads(struct fl_maker *m);
 void fl_make_sweeps(struct fl_maker *m);
 void fl_make_verdicts(struct fl_maker *m);
 void fl_make_answers(struct fl_maker *m);

@@ -572,6 +572,78 @@ static void test_blocks_needed(void **state)
 	assert_true(found / 200 >= 0.9 - slack(0.9, 200));
 }
 
+/* ---- between groups and within them -------------------------------------- */
+
+/* By hand; one group has a single value, and others none. */
+static void test_spread(void **state)
+{
+	static const double logs[] = { -0.1, 0, 0.1, 0.9, 1, 1.1, 2 };
+	static const unsigned int groups[] = { 0, 0, 0, 2, 2, 2, 5 };
+	double values[7], per_group, between;
+	struct fl_spread s;
+
+	(void)state;
+	for (size_t i = 0; i < 7; i++)
+		values[i] = exp(logs[i]);
+	assert_int_equal(fl_stats_spread(values, groups, 7, &s), 0);
+	assert_int_equal(s.n, 7);
+	assert_int_equal(s.nr_groups, 3);
+	assert_int_equal(s.nr[0], 3);
+	assert_int_equal(s.nr[1], 0);
+	assert_int_equal(s.nr[5], 1);
+	assert_true(isnan(s.median[1]));
+	assert_true(fabs(s.median[2] - exp(1)) < 1e-12);
+	/* Squares within: 0.02 twice, of 7 - 3. */
+	assert_true(fabs(s.within - sqrt(0.04 / 4)) < 1e-12);
+	/* The mean is 5 / 7; 3 - 19 / 14 values a group, adjusted. */
+	between = (3 * 25. / 49 + 3 * 4. / 49 + 81. / 49) / 2;
+	per_group = (7 - 19. / 7) / 2;
+	assert_true(fabs(s.between - sqrt((between - 0.01) / per_group)) < 1e-12);
+
+	/* Groups of the same mean: the estimate would be negative, and is none. */
+	assert_int_equal(fl_stats_spread((double[]){ 1, 2, 1, 2 },
+		(unsigned int[]){ 0, 0, 1, 1 }, 4, &s), 0);
+	assert_true(s.between == 0 && s.within > 0);
+	assert_int_equal(fl_stats_spread(values, (unsigned int[]){ 0, 1 }, 2, &s),
+			 -ENODATA);
+	assert_int_equal(fl_stats_spread(values, (unsigned int[]){ 4, 4 }, 2, &s),
+			 -ENODATA);
+	assert_int_equal(fl_stats_spread(values, (unsigned int[]){ 0, 8 }, 2, &s),
+			 -EINVAL);
+	values[0] = 0;
+	assert_int_equal(fl_stats_spread(values, groups, 7, &s), -EINVAL);
+}
+
+/* Its variances are right on average, with what is known put in. */
+static void test_spread_on_average(void **state)
+{
+	const double between = 0.03, within = 0.02;
+	const int nr_trials = 2000;
+	double sum_between = 0, sum_within = 0;
+
+	(void)state;
+	gsl_rng_set(rng, 40);
+	for (int t = 0; t < nr_trials; t++) {
+		unsigned int groups[12];
+		double values[12], effect[3];
+		struct fl_spread s;
+
+		for (int g = 0; g < 3; g++)
+			effect[g] = between * gsl_ran_gaussian(rng, 1);
+		for (unsigned int i = 0; i < 12; i++) {
+			groups[i] = i % 3;
+			values[i] = 0.3 * exp(effect[i % 3] +
+					within * gsl_ran_gaussian(rng, 1));
+		}
+		assert_int_equal(fl_stats_spread(values, groups, 12, &s), 0);
+		sum_between += s.between * s.between / nr_trials;
+		sum_within += s.within * s.within / nr_trials;
+	}
+	/* Four standard errors: 1 / sqrt(2000), and sqrt(2 / 9) of that. */
+	assert_true(fabs(sum_between / (between * between) - 1) < 0.12);
+	assert_true(fabs(sum_within / (within * within) - 1) < 0.045);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -606,6 +678,8 @@ int main(void)
 		cmocka_unit_test(test_planted_slowdown),
 		cmocka_unit_test(test_no_difference),
 		cmocka_unit_test(test_blocks_needed),
+		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_spread_on_average),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -279,6 +279,49 @@ static void test_ratio(void **state)
 	assert_true(summary.confidence >= 0.95);
 }
 
+/*
+ * A twin whose builds differ by 10 % and take turns: its median scatters with them,
+ * which is no difference between equal arms, and is seen as what it is.
+ */
+static void test_builds(void **state)
+{
+	static const double build_ns[] = { 1, 1.1, 1.05 };
+	static const int turns[2][12] = {
+		{ 0, 1, 2, 1, 0, 2, 2, 1, 0, 0, 2, 1 },
+		{ 2, 1, 0, 0, 1, 2, 0, 2, 1, 1, 0, 2 },
+	};
+	const struct fl_summary_arm *arm;
+	char more[80];
+
+	(void)state;
+	for (int b = 0; b < 12; b++) {
+		snprintf(more, sizeof(more), ",\"build\":%d", turns[0][b]);
+		sample("c", "base", "baseline", "branch", b,
+		       build_ns[turns[0][b]], more);
+		snprintf(more, sizeof(more), ",\"build\":%d,\"of\":\"base\"",
+			 turns[1][b]);
+		sample("c", "again", "twin", "branch", b,
+		       build_ns[turns[1][b]], more);
+		sample("c", "slow", "planted", "branch", b, 3 + 0.01 * b,
+		       ",\"of\":\"base\"");
+	}
+	make();
+	assert_true(summary.valid);
+	assert_int_equal(summary.nr_spreads, 2);
+	arm = arm_named("c", "again");
+	assert_int_equal(arm->verdict, FL_VERDICT_UNDECIDED);
+	assert_true(arm->control.lo < 1 && arm->control.hi > 1);
+	assert_int_equal(arm->spread.nr_groups, 3);
+	for (int g = 0; g < 3; g++) {
+		assert_int_equal(arm->spread.nr[g], 4);
+		assert_true(fabs(arm->spread.median[g] - build_ns[g]) < 1e-12);
+	}
+	assert_true(arm->spread.within < 1e-9);
+	assert_true(arm->spread.between > 0.04 && arm->spread.between < 0.06);
+	assert_true(arm->ratio_spread.within > 0.04);
+	assert_int_equal(arm_named("c", "slow")->spread.n, 0);
+}
+
 static void test_pairs_only_whole_blocks(void **state)
 {
 	(void)state;
@@ -927,6 +970,7 @@ int main(void)
 		TEST(test_bench_invalid),
 		TEST(test_bench_singles),
 		TEST(test_ratio),
+		TEST(test_builds),
 		TEST(test_pairs_only_whole_blocks),
 		TEST(test_few),
 		TEST(test_no_baseline),
