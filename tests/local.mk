@@ -286,6 +286,7 @@ EXTRA_DIST += \
 	%D%/run-one \
 	%D%/sanitizers.sh \
 	%D%/tap.sh \
+	%D%/tsan.supp \
 	%D%/unit/no-cmocka.test \
 	$(long_tests) \
 	$(script_tests) \

@@ -19,6 +19,9 @@
 /* What a refusal looks like. */
 #define REFUSAL		(-EOWNERDEAD)
 
+/* With which ThreadSanitizer ends a process, unless TSAN_OPTIONS has another. */
+#define TSAN_STATUS	66
+
 #define RUNS_MAX	64u
 #define NR_FORKS	24u
 #define NR_THREADS	3u
@@ -28,6 +31,9 @@ static pid_t fork_trial(struct fl_trial *t)
 	const pid_t parent = getpid();
 	pid_t child = fork();
 
+	if (child < 0 && errno == EAGAIN)
+		fl_trial_skip(t, "fork: %s: there may be no process more (RLIMIT_NPROC, ulimit -u)",
+			      strerror(errno));
 	if (child < 0)
 		fl_trial_fail(t, "fork: %s", strerror(errno));
 	if (child)
@@ -48,6 +54,10 @@ static void wait_for(struct fl_trial *t, pid_t child)
 	if (WIFSIGNALED(status))
 		fl_trial_fail(t, "the child died of SIG%s",
 			      sigabbrev_np(WTERMSIG(status)));
+	/* Where its parent had some; a race in the child is reported all the same. */
+	if (WEXITSTATUS(status) == TSAN_STATUS &&
+	    fl_trial_build() == FL_BUILD_TSAN)
+		fl_trial_skip(t, "new threads after a fork are not supported by ThreadSanitizer");
 	if (WEXITSTATUS(status))
 		fl_trial_fail(t, "the child ended with status %d",
 			      WEXITSTATUS(status));
