@@ -230,7 +230,10 @@ fl_hot void doubling_run(struct work *w, struct array *a, uint64_t from, uint64_
 			next = a->next;
 			end = a->end;
 		}
-		*next++ = element(i);
+		/* As fl_builder_run_push has it. */
+		next++;
+		__asm__("" : "+r"(next));
+		next[-1] = element(i);
 	}
 	a->next = next;
 }

@@ -45,6 +45,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0038-advice-is-the-last-round-of-three-campaigns.md \
 	%D%/decisions/0039-only-slow-paths-are-timed.md \
 	%D%/decisions/0040-builds-take-turns.md \
+	%D%/decisions/0041-what-a-builder-leaves-is-the-next-ones.md \
 	%D%/decisions/0043-one-pass-in-a-heap-of-its-own.md \
 	%D%/decisions/0044-drawings-in-the-page-are-shortened.md \
 	%D%/img/crossing.svg \

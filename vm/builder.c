@@ -77,6 +77,58 @@ static void end(struct fl_builder *b, enum fl_builder_state state)
 	b->state = state;
 }
 
+/* Where the chunk was cut off its region's gap, unless it is a block of its own. */
+static char **low_of(const struct fl_builder *b)
+{
+	struct fl_region *region = b->region;
+
+	if (b->chunk.loan || region->gap == FL_GAP_NONE)
+		return NULL;
+	return region->gap == FL_GAP_BELOW_BUMP ? &region->cursor.limit :
+	       &region->cursor.bump;
+}
+
+/* Is something allocated behind the current chunk, so that its rest would be lost? */
+static bool is_behind(const struct fl_builder *b)
+{
+	char **low = low_of(b);
+
+	return low && *low != b->chunk.base + b->chunk.bytes;
+}
+
+/*
+ * The current chunk is wanted no more.  A first one that cannot go back is kept for
+ * the next builder: many short arrays that lie in each other, as in a tree, are then
+ * copied out of one chunk for each level.
+ */
+static void leave(const struct fl_builder *b)
+{
+	struct fl_region *region = b->region;
+
+	if (b->chunk.bytes != FL_BUILDER_FIRST_BYTES || !is_behind(b)) {
+		b->strategy->chunk_give(region, &b->chunk, 0);
+		return;
+	}
+	memcpy(b->chunk.base, &region->spare, sizeof(region->spare));
+	region->spare = b->chunk.base;
+}
+
+static bool take_spare(struct fl_builder *b)
+{
+	struct fl_region *region = b->region;
+	char *base = region->spare;
+
+	if (!base || (uintptr_t)base & (b->align - 1))
+		return false;
+	memcpy(&region->spare, base, sizeof(region->spare));
+	b->next = b->first = b->chunk.base = base;
+	b->end = base + FL_BUILDER_FIRST_BYTES;
+	b->chunk.bytes = FL_BUILDER_FIRST_BYTES;
+	b->low = low_of(b);
+	b->nr_chunks = 1;
+	return true;
+}
+
 /* Newest first, so that those that lie side by side in a block all go back. */
 static void give_all(struct fl_builder *b)
 {
@@ -85,6 +137,10 @@ static void give_all(struct fl_builder *b)
 
 	if (!has_chunks(b)) {
 		free(chunk.base);
+		return;
+	}
+	if (!full && chunk.base) {
+		leave(b);
 		return;
 	}
 	while (full) {
@@ -162,31 +218,19 @@ static bool grow(struct fl_builder *b, size_t bytes)
 	return true;
 }
 
-/* Where the chunk was cut off its region's gap, unless it is a block of its own. */
-static char **low_of(const struct fl_builder *b)
-{
-	struct fl_region *region = b->region;
-
-	if (b->chunk.loan || region->gap == FL_GAP_NONE)
-		return NULL;
-	return region->gap == FL_GAP_BELOW_BUMP ? &region->cursor.limit :
-	       &region->cursor.bump;
-}
-
 /* Into a larger chunk, so that what began in the rest of a block can be linked. */
 static void move(struct fl_builder *b, const struct fl_chunk *chunk)
 {
-	const struct fl_chunk old = b->chunk;
 	const size_t used = (size_t)(b->next - b->first);
 
 	memcpy(chunk->base, b->first, used);
 	b->copied_bytes += used;
+	leave(b);
 	b->chunk = *chunk;
 	b->low = low_of(b);
 	b->first = chunk->base;
 	b->next = chunk->base + used;
 	b->end = chunk->base + chunk->bytes;
-	b->strategy->chunk_give(b->region, &old, 0);
 }
 
 /* Where elements begin in a chunk that describes the one before it. */
@@ -210,6 +254,8 @@ static int first_chunk(struct fl_builder *b, size_t bytes)
 	int err;
 
 	if (gap && !region->error && bytes <= FL_BUILDER_FIRST_BYTES) {
+		if (take_spare(b))
+			return 0;
 		fl_builder_cut(b, region, b->align);
 		if (b->chunk.base)
 			return 0;
@@ -354,7 +400,8 @@ static bool links(const struct fl_builder *b)
 	const uint64_t used = (uint64_t)(b->next - b->chunk.base);
 
 	return has_chunks(b) && !b->full &&
-	       (b->strategy->chunk_rest_serves || used >= b->chunk.bytes / 2);
+	       ((b->strategy->chunk_rest_serves && !is_behind(b)) ||
+		used >= b->chunk.bytes / 2);
 }
 
 int fl_builder_close_slowly(struct fl_builder *b, void **array, uint64_t *bytes)

@@ -62,9 +62,11 @@ static char *end_of(const struct fl_chunk *chunk, uint64_t used)
 }
 
 /*
- * Cut out of the current block, a chunk never takes the last byte of what is free.
- * So its end is no other block's base, and a limit or a bump that equals it is
- * that of the same block.
+ * Cut out of the current block, a chunk does not take the last byte of what is free;
+ * but it may grow to it, as arrays of a half or a quarter of a block do.  Its end can
+ * then be the base of the block that the region goes on in.  Taken for the low end of
+ * the chunk's own, it loses nothing: what is given back of the chunk and what is
+ * free in that block lie side by side, and both are the region's.
  */
 static bool fits(const char *low, uint64_t bytes, const char *high)
 {
@@ -116,7 +118,7 @@ static int grow(struct gap gap, struct fl_chunk *chunk, uint64_t bytes)
 {
 	bytes = whole_grains(bytes);
 	if (chunk->loan || *gap.low != chunk->base + chunk->bytes ||
-	    !fits(chunk->base, bytes, *gap.high))
+	    *gap.high < chunk->base || bytes > (uint64_t)(*gap.high - chunk->base))
 		return -ENOSPC;
 	*gap.low = chunk->base + bytes;
 	chunk->bytes = bytes;

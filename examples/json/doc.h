@@ -58,10 +58,7 @@ struct doc_error {
 };
 
 /*
- * doc_region_bytes: What a document of @bytes takes at most, in any strategy but one
- * that bumps upwards: it cannot give back what an array leaves of its chunk once
- * others were allocated behind it, up to half a kilobyte for each array that is not
- * empty.
+ * doc_region_bytes: What a document of @bytes takes at most.
  */
 size_t doc_region_bytes(size_t bytes);
 

@@ -20,8 +20,10 @@
  *	err = fl_builder_close(&b, &array, &bytes);
  *
  * It works on any strategy.  One without chunk hooks has its elements gathered in
- * memory of malloc and copied at close.  One whose chunks' rest does not serve
- * (chunk_rest_serves) links only what fills half its chunk, and copies the rest.
+ * memory of malloc and copied at close.  Where a chunk's rest does not serve (by
+ * chunk_rest_serves, or because something was allocated behind it) only what fills half
+ * its chunk is linked, and the rest is copied; a first chunk that this leaves is the
+ * next builder's.
  *
  * An array that is copied is an object like others: the heap was opened with an
  * object_bytes_max and a region_bytes_max that cover it.  The region's cursor must
@@ -116,7 +118,7 @@ fl_hot void fl_builder_cut(struct fl_builder *b, struct fl_region *region,
 	const char *high = down ? region->cursor.bump : region->cursor.limit;
 	char *base = fl_align_up(*low, align);
 
-	if (fl_unlikely(high - base <= (ptrdiff_t)region->tail_bytes))
+	if (fl_unlikely(high - base <= (ptrdiff_t)region->tail_bytes || region->spare))
 		return;
 	*low = base + FL_BUILDER_FIRST_BYTES;
 	b->low = low;
@@ -196,14 +198,19 @@ static inline struct fl_builder_run fl_builder_run_begin(const struct fl_builder
 fl_hot void *fl_builder_run_push(struct fl_builder *b, struct fl_builder_run *run,
 				 size_t bytes)
 {
-	char *p = run->next;
+	char *next = run->next + bytes;
 
-	if (fl_unlikely((uintptr_t)p + bytes > (uintptr_t)run->end)) {
-		*run = fl_builder_run_more(b, p, bytes);
-		p = run->next;
+	/*
+	 * Whose past is not known, so that the place before it is next - bytes, in the
+	 * store's address: else both are kept, and one is moved into the other each time.
+	 */
+	__asm__("" : "+r"(next));
+	if (fl_unlikely((uintptr_t)next > (uintptr_t)run->end)) {
+		*run = fl_builder_run_more(b, next - bytes, bytes);
+		next = run->next + bytes;
 	}
-	run->next = p + bytes;
-	return p;
+	run->next = next;
+	return next - bytes;
 }
 
 /* After a failure the run is where nobody reads, and no builder ends there. */

@@ -430,6 +430,7 @@ static void fl_table_region_reset(struct fl_region *region)
 		fl_builders_bereave(region);
 	if (region->larges || region->large_error)
 		fl_larges_bury(region);
+	region->spare = NULL;
 	strategy_region_reset(region);
 }
 

@@ -38,7 +38,7 @@
  * this header or in kernel.h changes.  Modules built for another version are
  * refused by name, never guessed at.
  */
-#define FL_ABI_VERSION		6u
+#define FL_ABI_VERSION		7u
 
 /* The compiler at work, for the tables of modules: "gcc 12.2.0". */
 #ifdef __clang__
@@ -101,6 +101,7 @@ enum fl_gap {
  *         may cut a chunk off the low end of what is free in the current block, by
  *         moving one member of the cursor, without asking chunk_take.  What is to grow
  *         does not begin where no more than tail_bytes are left: so much, it can rely on.
+ * spare: chunks that builders left behind for the next ones, until the reset.
  */
 struct fl_events;
 struct fl_builder;
@@ -114,6 +115,7 @@ struct fl_region {
 	int large_error;
 	enum fl_gap gap;
 	uint32_t tail_bytes;
+	void *spare;
 };
 
 /*

@@ -251,6 +251,80 @@ static void nested(void **state)
 	place_close(&p);
 }
 
+/* Two arrays of half a block take one block, to its last byte, and nothing is copied. */
+static void halves_of_a_block(void **state)
+{
+	static const char *const names[] = { "bump_down", "bump_up", "block_split" };
+	const uint64_t nr = BLOCK_BYTES / 2 / 8;
+	struct place p;
+	struct fl_builder b;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+		char *arrays[6];
+
+		place_open(&p, names[k], 0);
+		for (unsigned i = 0; i < 6; i++) {
+			fl_builder_open(&b, p.s, p.region, 8);
+			push_words(&b, nr);
+			arrays[i] = (char *)close_words(&b, nr);
+			assert_true(b.linked);
+			assert_int_equal(b.copied_bytes, 0);
+			if (i % 2)
+				assert_ptr_equal(arrays[i], arrays[i - 1] + BLOCK_BYTES / 2);
+		}
+		/* The last one's end is its block's: what comes now is elsewhere. */
+		memset(p.s->object_new(p.region, 4096, 8, 0), 0xff, 4096);
+		for (unsigned i = 0; i < 6; i++)
+			for (uint64_t j = 0; j < nr; j++)
+				assert_int_equal(((uint64_t *)(void *)arrays[i])[j], j);
+		place_close(&p);
+	}
+}
+
+/*
+ * A tree: each array has objects and another array allocated while it is open.  Where
+ * its chunk's rest is lost it is copied, and the chunk serves the next one.
+ */
+static void tree(void **state)
+{
+	static const char *const names[] = { "bump_down", "bump_up" };
+	const unsigned nr = 1000;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+		static uint64_t *arrays[1000];
+		struct place p;
+
+		place_open(&p, names[k], 0);
+		for (unsigned life = 0; life < 2; life++) {
+			struct fl_builder outer, inner;
+			uint64_t bytes, refills = p.heap->events.nr_refills;
+			void *array;
+
+			fl_builder_open(&outer, p.s, p.region, 8);
+			for (unsigned i = 0; i < nr; i++) {
+				*(uint64_t *)fl_builder_push(&outer, 8) = i;
+				fl_builder_open(&inner, p.s, p.region, 8);
+				push_words(&inner, 2);
+				p.s->object_new(p.region, 8, 8, UINT64_MAX);
+				push_words(&inner, 2);
+				assert_int_equal(fl_builder_close(&inner, &array, &bytes), 0);
+				assert_int_equal(bytes, 4 * 8);
+				arrays[i] = array;
+			}
+			close_words(&outer, nr);
+			for (unsigned i = 0; i < nr; i++)
+				for (unsigned j = 0; j < 4; j++)
+					assert_int_equal(arrays[i][j], j % 2);
+			/* 512 bytes for each would be eight blocks. */
+			assert_true(p.heap->events.nr_refills - refills <= 2);
+			p.s->region_reset(p.region);
+		}
+		place_close(&p);
+	}
+}
+
 /* Redirecting strategies link what fills half a block, and copy the rest. */
 static void without_a_rest(void **state)
 {
@@ -457,6 +531,8 @@ int main(void)
 		cmocka_unit_test(in_runs),
 		cmocka_unit_test(rest_of_a_block),
 		cmocka_unit_test(nested),
+		cmocka_unit_test(halves_of_a_block),
+		cmocka_unit_test(tree),
 		cmocka_unit_test(without_a_rest),
 		cmocka_unit_test(without_chunks),
 		cmocka_unit_test(aligned_without_chunks),
