@@ -39,10 +39,19 @@
 #define FL_ACCOUNT_SLACK(pages)	(2 + (pages) / 100)
 
 /*
- * Resident pages outside of all ranges that a run may gain: stacks of service
- * threads, what libraries use for the first time.
+ * Resident pages outside of all ranges that a run may gain over the fewest there
+ * were: what libraries use for the first time.  And that opening the heap may gain:
+ * stacks of service threads.  They are counted one by one, by PAGEMAP_SCAN; without
+ * it (before Linux 6.7) nobody looks.
  */
-#define FL_ACCOUNT_OUTSIDE	64u
+#define FL_ACCOUNT_OUTSIDE	2u
+#define FL_ACCOUNT_OPENED	16u
+
+/*
+ * The same by counters of the process, which lag behind by 32 pages for each of two
+ * CPUs: shared pages, which no scan tells from files.
+ */
+#define FL_ACCOUNT_COUNTED	64u
 
 struct fl_account {
 	struct fl_event_sink sink;
@@ -58,7 +67,8 @@ struct fl_account {
 	uint64_t nr_censuses;
 	uint64_t nr_events, every, due;	/* so far; between censuses; the next */
 	uint64_t heap_events;		/* at the newest census */
-	uint64_t outside_before;	/* pages, before the heap was opened */
+	uint64_t outside_least;		/* pages, since before the heap was opened */
+	uint64_t outside_opened;	/* more, by opening it */
 	uint64_t shared_before;		/* pages, at the first census */
 	uint64_t census_ticks;		/* spent on all of them */
 	uint64_t outside_most, ahead_most;

@@ -59,6 +59,7 @@ enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 	X(peak_live_bytes, "bytes", FL_OF_CELL, "most bytes in live objects at a census, sizes rounded up to 8") \
 	X(peak_resident_over_live, "1", FL_OF_CELL, "peak_resident_pages over peak_live_pages") \
 	X(account_events_per_s, "1/s", FL_OF_CELL, "events of the program per second of the accounting run, censuses and the strategy's own calls included: no result about the strategy") \
+	X(account_cpu_events_per_s, "1/s", FL_OF_CELL, "the same per second of processor time of the thread") \
 	X(account_census_ns, "ns", FL_OF_CELL, "a census of the accounting run, on average") \
 	X(ahead_pages, "pages", FL_OF_CELL, "most pages between two censuses that became resident without an object: opened ahead") \
 	X(outside_pages, "pages", FL_OF_CELL, "most resident pages outside of all declared ranges, beyond those before the heap was opened") \

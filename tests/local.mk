@@ -204,6 +204,7 @@ script_tests = \
 # What tests need beside themselves.
 test_helpers = \
 	%D%/account/broken_hides.c \
+	%D%/account/broken_hides_few.c \
 	%D%/account/broken_renames.c \
 	%D%/account/broken_scribbles.c \
 	%D%/account/broken_shares.c \
