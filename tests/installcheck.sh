@@ -3,9 +3,10 @@
 #
 # installcheck.sh: can someone who has only the installed files write a
 # strategy?  Builds one outside the tree from the installed headers through the
-# installed pkg-config file alone, and runs it with the installed command.
+# installed pkg-config file alone, and runs it with the installed command.  Then the
+# installed example, as its main.c says, on an installed strategy.
 #
-# make installcheck sets: CC, bindir, libdir, pkgdatadir, pkgconfigdir (all with
+# make installcheck sets: CC, bindir, libdir, pkgdatadir, pkgconfigdir, docdir (all with
 # DESTDIR in front) and DESTDIR.
 
 set -euo pipefail
@@ -25,10 +26,16 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/faultline-installcheck.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-: "${bindir:?run me with make installcheck}" "${libdir:?}" "${pkgdatadir:?}" "${pkgconfigdir:?}"
+: "${bindir:?run me with make installcheck}" "${libdir:?}" "${pkgdatadir:?}" "${pkgconfigdir:?}" \
+	"${docdir:?}"
 
 # Nothing of the build tree may help.
 unset FAULTLINE_MODULES FAULTLINE_BENCHES FAULTLINE_DATA
+# The command looks where it is going to be, not where it was put for now.
+if [ -n "${DESTDIR:-}" ]; then
+	export FAULTLINE_MODULES=$libdir/faultline FAULTLINE_BENCHES=$libdir/faultline/benches
+	export FAULTLINE_DATA=$pkgdatadir
+fi
 export PKG_CONFIG_PATH=$pkgconfigdir PKG_CONFIG_SYSROOT_DIR=${DESTDIR:-}
 export LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 faultline=$bindir/faultline
@@ -59,4 +66,16 @@ done
 "$faultline" bench syscall --ops 1000 >bench.out 2>&1 ||
 	{ cat bench.out >&2; fail "faultline bench failed"; }
 
-say "a strategy built outside the tree conforms and runs"
+cp "$docdir"/examples/json/*.[ch] . || fail "the example is not installed"
+# shellcheck disable=SC2086,SC2046
+$CC -std=gnu11 -O2 -o json main.c doc.c $(pkg-config --cflags --libs faultline) ||
+	fail "the installed example does not build"
+printf '{"a":[1,[2,3],"\\u00e4"]}' >some.json
+for stem in bump_down bump_up demand_zero; do
+	./json --strategy="$libdir/faultline/$stem.so" some.json >json.out ||
+		fail "the installed example does not run on $stem"
+	grep -q 'numbers add up to 6' json.out ||
+		{ cat json.out >&2; fail "the installed example misreads on $stem"; }
+done
+
+say "a strategy built outside the tree conforms and runs; so does the installed example"

@@ -298,6 +298,7 @@ installcheck-local:
 		libdir='$(DESTDIR)$(libdir)' \
 		pkgdatadir='$(DESTDIR)$(pkgdatadir)' \
 		pkgconfigdir='$(DESTDIR)$(pkgconfigdir)' \
+		docdir='$(DESTDIR)$(docdir)' \
 		$(srcdir)/%D%/installcheck.sh
 
 # Every combination of what make check takes a part of.
