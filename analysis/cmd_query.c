@@ -18,7 +18,7 @@ static const struct argp_option options[] = {
 	{ "csv", KEY_CSV, NULL, 0, "print comma-separated values (RFC 4180) with a header", 0 },
 	{ "schema", KEY_SCHEMA, NULL, 0, "print tables and views with their columns", 0 },
 	{ "db", KEY_DB, "FILE", 0, "keep the database there (" FL_DB_FILE " in DIR if there is one DIR, else nowhere)", 0 },
-	{ "unlike", KEY_UNLIKE, NULL, 0, "put campaigns of unlike hosts together", 0 },
+	{ "unlike", KEY_UNLIKE, NULL, 0, "put campaigns of unlike hosts, or builds of one experiment, together", 0 },
 	{ 0 },
 };
 

@@ -110,7 +110,8 @@ static bool holds(sqlite3 *db, int campaign, const char *dir)
 }
 
 /* NULL: there is none that would do. */
-static sqlite3 *open_made(const char *file, const char *const *dirs, size_t nr)
+static sqlite3 *open_made(const char *file, const char *const *dirs, size_t nr,
+			  bool unlike)
 {
 	sqlite3 *db = NULL;
 	bool good;
@@ -119,6 +120,8 @@ static sqlite3 *open_made(const char *file, const char *const *dirs, size_t nr)
 	       !sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL) &&
 	       one_number(db, "PRAGMA user_version", NULL, 0, NULL) ==
 		       FL_DB_VERSION &&
+	       one_number(db, "PRAGMA application_id", NULL, 0, NULL) <=
+		       unlike &&
 	       one_number(db, "SELECT count(*) FROM campaign", NULL, 0, NULL) ==
 		       (int64_t)nr;
 	for (size_t i = 0; i < nr && good; i++)
@@ -158,17 +161,19 @@ static int make(const char *const *dirs, size_t nr,
 		const struct fl_db_options *options, sqlite3 **out,
 		struct fl_complaint *why)
 {
-	json_t *host = NULL;
+	json_t *seen = json_object();
 	sqlite3 *db = NULL;
-	char version[40];
+	char version[80];
 	int err;
 
-	if (sqlite3_open(":memory:", &db) || fl_db_add_functions(db)) {
+	if (!seen || sqlite3_open(":memory:", &db) || fl_db_add_functions(db)) {
+		json_decref(seen);
 		sqlite3_close(db);
 		return no_memory(why);
 	}
-	snprintf(version, sizeof(version), "PRAGMA user_version = %d; BEGIN",
-		 FL_DB_VERSION);
+	snprintf(version, sizeof(version),
+		 "PRAGMA user_version = %d; PRAGMA application_id = %d; BEGIN",
+		 FL_DB_VERSION, options->unlike);
 	err = sqlite3_exec(db, version, NULL, NULL, NULL) ?
 	      fl_db_wrong(db, why) : fl_db_make_tables(db, why);
 	/* Looked at before they are read: what is appended meanwhile is new. */
@@ -176,13 +181,13 @@ static int make(const char *const *dirs, size_t nr,
 		err = note_files(db, (int)i + 1, dirs[i], why);
 		if (!err)
 			err = fl_db_load(db, (int)i + 1, dirs[i], options,
-					 &host, why);
+					 seen, why);
 	}
 	if (!err)
 		err = fl_db_make_views(db, why);
 	if (!err && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL))
 		err = fl_db_wrong(db, why);
-	json_decref(host);
+	json_decref(seen);
 	if (err)
 		sqlite3_close(db);
 	else
@@ -211,6 +216,23 @@ static int keep(sqlite3 *db, const char *file, struct fl_complaint *why)
 	sqlite3_free(sql);
 	free(beside);
 	return err;
+}
+
+/* What is no database was not made here, and may be all there is of something. */
+static int check_replaceable(const char *file, struct fl_complaint *why)
+{
+	static const char magic[] = "SQLite format 3";
+	char start[sizeof(magic)] = "";
+	FILE *from = fopen(file, "re");
+	size_t n;
+
+	if (!from)
+		return 0;
+	n = fread(start, 1, sizeof(start), from);
+	fclose(from);
+	return !n || (n == sizeof(magic) && !memcmp(start, magic, n)) ? 0 :
+	       fl_complain(why, -EEXIST, "%s: is there already, and no database: name another file with --db",
+			   file);
 }
 
 static int check_dirs(const char *const *dirs, size_t nr,
@@ -247,10 +269,12 @@ int fl_db_open(const char *const *dirs, size_t nr,
 		file = NULL;
 	if (!file && (options->file || nr == 1))
 		return no_memory(why);
-	*out = file ? open_made(file, dirs, nr) : NULL;
+	*out = file ? open_made(file, dirs, nr, options->unlike) : NULL;
 	if (*out)
 		goto out_free;
-	err = make(dirs, nr, options, out, why);
+	err = options->file ? check_replaceable(file, why) : 0;
+	if (!err)
+		err = make(dirs, nr, options, out, why);
 	if (!err && file) {
 		/* Nobody asked for the one beside the lines: it saves time. */
 		err = keep(*out, file, options->file ? why : NULL);

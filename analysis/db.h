@@ -24,7 +24,8 @@
  * FL_STATS_BLOCKS_MIN rows cannot have them.  geomean and the ratios end the query
  * with an error for a value that is not above 0.
  *
- * Campaigns of unlike hosts are not put into one database without being asked.
+ * Campaigns of unlike hosts, and campaigns of one experiment by unlike builds, are
+ * not put into one database without being asked.
  *
  * Context: cold; a database belongs to one thread.
  */
@@ -47,7 +48,7 @@
 struct fl_db_options {
 	const char *file;	/* NULL: FL_DB_FILE in the directory if there is
 				   one; in memory if there are more */
-	bool unlike;		/* put unlike hosts together */
+	bool unlike;		/* put unlike hosts and builds together */
 	bool quiet;		/* do not tell of lines that cannot be read */
 };
 
@@ -57,8 +58,9 @@ struct fl_db_options {
  *
  * @out: written only on success; release with sqlite3_close.
  * @why: out: one line.
- * Returns 0, or -EXDEV (unlike hosts), -EINVAL (two of one directory), -EIO
- * (SQLite), -ENOMEM, or as fl_results_load.
+ * Returns 0, or -EXDEV (unlike hosts or builds), -EINVAL (two of one directory),
+ * -EEXIST (options->file is there, and no database), -EIO (SQLite), -ENOMEM, or as
+ * fl_results_load.
  */
 int fl_db_open(const char *const *dirs, size_t nr,
 	       const struct fl_db_options *options, sqlite3 **out,

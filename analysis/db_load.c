@@ -508,23 +508,45 @@ static int load_matrix(sqlite3 *db, int campaign, const json_t *matrix,
 
 /* ---- all of it -------------------------------------------------------------- */
 
-static int check_host(json_t **host, const json_t *json, const char *dir,
-		      const struct fl_db_options *options,
+/* The first @value under @key stays there.  Where does @value differ from it? */
+static char *differs_from_first(json_t *seen, const char *key, json_t *value)
+{
+	json_t *first = json_object_get(seen, key);
+
+	if (first)
+		return fl_db_unlike(first, value);
+	json_object_set(seen, key, value);
+	return NULL;
+}
+
+/*
+ * Hosts are those of all campaigns.  Builds are those of an experiment's: two
+ * experiments are not pooled, and a build may be mended between them.
+ */
+static int check_like(json_t *seen, const json_t *json, const char *experiment,
+		      const char *dir, const struct fl_db_options *options,
 		      struct fl_complaint *why)
 {
-	json_t *other = json_object_get(json_object_get(json, "fingerprint"),
-					"host");
+	json_t *print = json_object_get(json, "fingerprint");
 	char *differ;
 
-	if (!*host) {
-		*host = json_incref(other);
+	if (options->unlike)
 		return 0;
+	differ = differs_from_first(seen, "", json_object_get(print, "host"));
+	if (differ) {
+		fl_complain(why, -EXDEV, "%s: its host is not that of the campaigns before it: %s; with --unlike they are put together all the same",
+			    dir, differ);
+		goto out_free;
 	}
-	differ = options->unlike ? NULL : fl_db_unlike(*host, other);
-	if (!differ)
-		return 0;
-	fl_complain(why, -EXDEV, "%s: its host is not that of the campaigns before it: %s; with --unlike they are put together all the same",
-		    dir, differ);
+	differ = differs_from_first(seen, experiment,
+				    json_object_get(print, "build"));
+	if (differ) {
+		fl_complain(why, -EXDEV, "%s: its build is not that of the %s before it: %s; with --unlike they are put together all the same",
+			    dir, experiment, differ);
+		goto out_free;
+	}
+	return 0;
+out_free:
 	free(differ);
 	return -EXDEV;
 }
@@ -539,11 +561,12 @@ static void tell_problems(const char *dir, const struct fl_results *results)
 }
 
 static int load_campaign(sqlite3 *db, int id, const char *dir,
-			 const struct fl_db_options *options, json_t **host,
+			 const struct fl_db_options *options, json_t *seen,
 			 struct fl_complaint *why)
 {
 	struct fl_results results;
 	struct fl_summary summary;
+	const char *experiment;
 	char *verdicts;
 	int err = fl_results_load(dir, &results, why);
 
@@ -551,16 +574,16 @@ static int load_campaign(sqlite3 *db, int id, const char *dir,
 		return err;
 	if (!options->quiet)
 		tell_problems(dir, &results);
-	err = check_host(host, results.campaign, dir, options, why);
+	experiment = fl_results_string(&results, "campaign", "?");
+	err = check_like(seen, results.campaign, experiment, dir, options, why);
 	if (err)
 		goto out_free_results;
 	err = fl_summary_make(&results, &summary, why);
 	if (err)
 		goto out_free_results;
 	verdicts = joined(&summary);
-	err = put_campaign(db, id, dir,
-			   fl_results_string(&results, "campaign", "?"),
-			   results.campaign, summary.valid, verdicts, why);
+	err = put_campaign(db, id, dir, experiment, results.campaign,
+			   summary.valid, verdicts, why);
 	if (!err)
 		err = load_cells(db, id, json_object_get(results.campaign,
 							 "cells"), why);
@@ -580,7 +603,7 @@ out_free_results:
 }
 
 static int load_kernel(sqlite3 *db, int id, const char *dir, const char *path,
-		       const struct fl_db_options *options, json_t **host,
+		       const struct fl_db_options *options, json_t *seen,
 		       struct fl_complaint *why)
 {
 	json_error_t error;
@@ -594,7 +617,7 @@ static int load_kernel(sqlite3 *db, int id, const char *dir, const char *path,
 		err = fl_complain(why, -EINVAL, "%s: is not what `faultline kernel --json` prints: no cells",
 				  path);
 	else
-		err = check_host(host, json, dir, options, why);
+		err = check_like(seen, json, "kernel", dir, options, why);
 	if (!err)
 		err = put_campaign(db, id, dir, "kernel", json, 1, NULL, why);
 	if (!err)
@@ -609,7 +632,7 @@ int fl_db_make_tables(sqlite3 *db, struct fl_complaint *why)
 }
 
 int fl_db_load(sqlite3 *db, int id, const char *dir,
-	       const struct fl_db_options *options, json_t **host,
+	       const struct fl_db_options *options, json_t *seen,
 	       struct fl_complaint *why)
 {
 	FILE *kernel;
@@ -621,9 +644,9 @@ int fl_db_load(sqlite3 *db, int id, const char *dir,
 	kernel = fopen(path, "re");
 	if (kernel) {
 		fclose(kernel);
-		err = load_kernel(db, id, dir, path, options, host, why);
+		err = load_kernel(db, id, dir, path, options, seen, why);
 	} else {
-		err = load_campaign(db, id, dir, options, host, why);
+		err = load_campaign(db, id, dir, options, seen, why);
 	}
 	free(path);
 	return err;

@@ -16,13 +16,13 @@
 /*
  * fl_db_make_tables: Tables, into an empty database.
  * fl_db_load: What is in @dir, as campaign @id (from 1).
- * @host: in and out: the first source's host, or NULL; a reference.
+ * @seen: in and out: what the sources before this one must be like; {} at first.
  * fl_db_make_views: Indexes and views, when all is loaded.
  * All return 0, or as fl_db_open.
  */
 int fl_db_make_tables(sqlite3 *db, struct fl_complaint *why);
 int fl_db_load(sqlite3 *db, int id, const char *dir,
-	       const struct fl_db_options *options, json_t **host,
+	       const struct fl_db_options *options, json_t *seen,
 	       struct fl_complaint *why);
 int fl_db_make_views(sqlite3 *db, struct fl_complaint *why);
 
