@@ -32,7 +32,9 @@
  * Misuse: a push or close after the close; an open builder whose region is reset or
  * destroyed, or whose heap is closed.  Where FL_DEBUG is defined when the call of open
  * is compiled, the program ends with a message (abort).  Otherwise pushes go where
- * nobody reads them and close returns an error.
+ * nobody reads them and close returns an error.  A run (fl_builder_run_begin) that
+ * outlives its builder is looked at only where its room ends: until then what is pushed
+ * goes where it went before.
  *
  * Context: a builder belongs to its region's thread; not signal-safe.
  *

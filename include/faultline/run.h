@@ -47,16 +47,21 @@
 
 /*
  * FL_RUN_BYTES: What objects of so many bytes occupy together, one to eight of
- * them.  A constant expression if the sizes are.
+ * them; more do not compile.  A constant expression if the sizes are.
  */
 #define FL_RUN_ROUND(n)	(((size_t)(n) + !(n) + 7) & ~(size_t)7)
-#define FL_RUN_SUM(a, b, c, d, e, f, g, h, ...)				\
+#define FL_RUN_SUM(a, b, c, d, e, f, g, h, ninth, ...)			\
 	(FL_RUN_ROUND(a) + ((b) < 0 ? 0 : FL_RUN_ROUND(b)) +		\
 	 ((c) < 0 ? 0 : FL_RUN_ROUND(c)) + ((d) < 0 ? 0 : FL_RUN_ROUND(d)) + \
 	 ((e) < 0 ? 0 : FL_RUN_ROUND(e)) + ((f) < 0 ? 0 : FL_RUN_ROUND(f)) + \
-	 ((g) < 0 ? 0 : FL_RUN_ROUND(g)) + ((h) < 0 ? 0 : FL_RUN_ROUND(h)))
+	 ((g) < 0 ? 0 : FL_RUN_ROUND(g)) + ((h) < 0 ? 0 : FL_RUN_ROUND(h)) + \
+	 0 * sizeof(struct {						\
+		_Static_assert((ninth) < 0,				\
+			"a run has at most eight objects: add up two of these"); \
+		char nothing;						\
+	 }))
 #define FL_RUN_BYTES(...)						\
-	FL_RUN_SUM(__VA_ARGS__, -1, -1, -1, -1, -1, -1, -1, -1)
+	FL_RUN_SUM(__VA_ARGS__, -1, -1, -1, -1, -1, -1, -1, -1, -1)
 
 /*
  * fl_run_fits: Has a cursor that is bumped downwards room for @bytes, a multiple of
