@@ -210,13 +210,14 @@ static void judge(struct fl_account *a, uint64_t resident_outside)
 	const uint64_t events = heap_events(a) - a->heap_events;
 	const uint64_t ahead = opened_ahead(a, events);
 	const bool first = !a->nr_censuses;
-	uint64_t outside;
+	uint64_t outside, opened_too;
 	/* What is given back and opened ahead again counts as written. */
 	const uint64_t slack = FL_ACCOUNT_SLACK(interval->compared) + ahead;
 
 	if (resident_outside < a->outside_least)
 		a->outside_least = resident_outside;
 	outside = resident_outside - a->outside_least;
+	opened_too = a->outside_opened + outside;
 	if (first) {
 		a->outside_opened = outside;
 		a->outside_least = resident_outside;
@@ -224,8 +225,8 @@ static void judge(struct fl_account *a, uint64_t resident_outside)
 	a->heap_events += events;
 	a->ahead_most = interval->ahead > a->ahead_most ? interval->ahead :
 							  a->ahead_most;
-	if (outside + (first ? 0 : a->outside_opened) > a->outside_most)
-		a->outside_most = outside + (first ? 0 : a->outside_opened);
+	if (opened_too > a->outside_most)
+		a->outside_most = opened_too;
 	if (interval->misdeclared)
 		a->err = fail(a, "at event %" PRIu64 " %" PRIu64
 			" pages that objects were put on lie in ranges that are declared as bookkeeping or as a pool",

@@ -666,8 +666,7 @@ int fl_plan_load(const char *path, bool quick, struct fl_plan *out,
 	if (make_profile(&r, &plan, quick))
 		goto out_free_reader;
 	for (uint32_t i = 0; i < plan.nr_arms; i++)
-		if (plan.arms[i].nr_builds > plan.nr_builds)
-			drop_builds(&plan.arms[i], plan.nr_builds);
+		drop_builds(&plan.arms[i], plan.nr_builds);
 	fl_digest_bytes(r.file.text, r.file.text_bytes, plan.sha256);
 	plan.path = r.file.path;
 	plan.text = r.file.text;
