@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,8 +122,9 @@ static int set_number(const struct fl_tunables *of, const struct fl_tunable *t,
 	return 0;
 }
 
+/* @given: which tunables these settings have set so far. */
 static int set_one(const struct fl_tunables *of, char *setting, uint64_t *values,
-		   struct fl_complaint *why)
+		   bool *given, struct fl_complaint *why)
 {
 	const char *names[FL_TUNABLES_MAX + 1] = { NULL };
 	char *equals = strchr(setting, '=');
@@ -135,6 +137,12 @@ static int set_one(const struct fl_tunables *of, char *setting, uint64_t *values
 			setting);
 	*equals = '\0';
 	i = fl_tunable_index(of, setting);
+	if (i >= 0 && given[i])
+		return fl_complain(why, -EINVAL,
+			"%s: %s= is set twice, the second time to %s: remove one of them",
+			of->owner, setting, equals + 1);
+	if (i >= 0)
+		given[i] = true;
 	if (i >= 0 && of->table[i].kind == FL_TUNABLE_CHOICE)
 		return set_choice(of, &of->table[i], equals + 1, &values[i],
 				  why);
@@ -157,6 +165,7 @@ static int set_one(const struct fl_tunables *of, char *setting, uint64_t *values
 int fl_tunables_set(const struct fl_tunables *tunables, const char *settings,
 		    uint64_t *values, struct fl_complaint *why)
 {
+	bool given[FL_TUNABLES_MAX] = { false };
 	char *copy, *rest, *setting;
 	int err = 0;
 
@@ -167,7 +176,7 @@ int fl_tunables_set(const struct fl_tunables *tunables, const char *settings,
 		return -ENOMEM;
 	while (!err && (setting = strsep(&rest, ", ")))
 		if (*setting)
-			err = set_one(tunables, setting, values, why);
+			err = set_one(tunables, setting, values, given, why);
 	free(copy);
 	return err;
 }

@@ -43,7 +43,8 @@ static inline struct fl_tunables fl_bench_tunables(const struct fl_bench *bench)
  * fl_tunables_defaults, fl_tunables_set: Fill @values (FL_TUNABLES_MAX), then
  * change what @settings says: "name=value" separated by commas or spaces.
  * Sizes take K, M, G, T.  Returns 0 or -EINVAL with a complaint that names the
- * tunable, its range and the nearest known name.  @settings may be NULL.
+ * tunable, its range and the nearest known name, or that it is set twice.
+ * @settings may be NULL.
  */
 void fl_tunables_defaults(const struct fl_tunables *tunables, uint64_t *values);
 int fl_tunables_set(const struct fl_tunables *tunables, const char *settings,

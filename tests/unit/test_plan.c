@@ -545,6 +545,8 @@ static void test_bench_mistakes(void **state)
 		"cell s sets kind for every arm");
 	refused(BENCH_HEAD BENCH_CELL "set = rounds=4\nvary.rounds = 5 6\n", 17,
 		"set = in line 16 sets it, too");
+	refused(BENCH_HEAD BENCH_CELL "set = rounds=4, rounds=5\n", 16,
+		"rounds= is set twice");
 	refused(BENCH_HEAD BENCH_CELL "set = rounds=none\n", 16,
 		"in cell s: spin: rounds=none: not a number");
 	refused(BENCH_HEAD BENCH_CELL "arms = even syscall\n", 16, "no arm");
