@@ -98,9 +98,8 @@ static int measure(struct rig *rig, struct fl_bench_result *result, char *reason
 	args->meter->start(args->meter);
 	err = rig_rounds(rig, nr_faults, false, &sum, reason, reason_bytes);
 	args->meter->stop(args->meter);
-	if (!err)
-		err = rig_rounds(rig, args->nr_single, true, &single, reason,
-				   reason_bytes);
+	for (uint64_t nr = args->nr_single; nr && !err; nr = fl_bench_again(args))
+		err = rig_rounds(rig, nr, true, &single, reason, reason_bytes);
 	if (err)
 		return err;
 	result->ticks = sum.ticks;
@@ -122,7 +121,8 @@ static int fault_run(const struct fl_bench_args *args,
 		.mechanism = mechanisms[values[MECHANISM]],
 		.args = args,
 		.nr_faults_max = WARM_ROUNDS * ROUND_FAULTS + args->nr_ops +
-				 args->nr_ops / FL_BENCH_PLANTED_EVERY + args->nr_single,
+				 args->nr_ops / FL_BENCH_PLANTED_EVERY +
+				 2 * args->nr_single,	/* fl_bench_again */
 	};
 	const int other = fl_place_other(args->cpu);
 	int err = 0;

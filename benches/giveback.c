@@ -243,8 +243,10 @@ static int measure(struct work *w, struct fl_bench_result *result, char *reason,
 	result->ticks = w->ticks;
 	result->nr_ops = args->nr_ops;
 	result->values[CALLS] = (double)w->nr_batches;
-	return sections(w, args->nr_single * args->values[BATCH], true, reason,
-			reason_bytes);
+	for (uint64_t nr = args->nr_single; nr && !err; nr = fl_bench_again(args))
+		err = sections(w, nr * args->values[BATCH], true, reason,
+			       reason_bytes);
+	return err;
 }
 
 static int start_other(struct work *w, struct companion *other)

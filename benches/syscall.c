@@ -30,6 +30,26 @@ static uint64_t calls(uint64_t nr, long parent, bool planted)
 	return nr_wrong;
 }
 
+static uint64_t single_calls(const struct fl_bench_args *args, uint64_t nr,
+			     long parent, struct fl_bench_result *result)
+{
+	uint64_t nr_wrong = 0;
+
+	for (uint64_t i = 0, end, begin; i < nr;) {
+		end = nr - i < PIECE ? nr : i + PIECE;
+		begin = fl_bench_piece_begin(args);
+		for (; i < end; i++) {
+			uint64_t one = fl_ticks();
+
+			nr_wrong += calls(1, parent, args->planted &&
+						     i % FL_BENCH_PLANTED_EVERY == 0);
+			args->latency->add(args->latency, fl_ticks() - one);
+		}
+		fl_bench_piece_end(args, begin, 0, result);
+	}
+	return nr_wrong;
+}
+
 static int syscall_run(const struct fl_bench_args *args,
 		       struct fl_bench_result *result, char *reason,
 		       size_t reason_bytes)
@@ -48,18 +68,8 @@ static int syscall_run(const struct fl_bench_args *args,
 	}
 	args->meter->stop(args->meter);
 
-	for (uint64_t i = 0, end; i < args->nr_single;) {
-		end = args->nr_single - i < PIECE ? args->nr_single : i + PIECE;
-		begin = fl_bench_piece_begin(args);
-		for (; i < end; i++) {
-			uint64_t one = fl_ticks();
-
-			nr_wrong += calls(1, parent, args->planted &&
-						     i % FL_BENCH_PLANTED_EVERY == 0);
-			args->latency->add(args->latency, fl_ticks() - one);
-		}
-		fl_bench_piece_end(args, begin, 0, result);
-	}
+	for (uint64_t nr = args->nr_single; nr; nr = fl_bench_again(args))
+		nr_wrong += single_calls(args, nr, parent, result);
 	if (!nr_wrong)
 		return 0;
 	snprintf(reason, reason_bytes,

@@ -298,8 +298,9 @@ static int measure(struct traps *t, struct fl_bench_result *result,
 	result->nr_ops = args->nr_ops;
 	result->values[HANDLED] = (double)t->nr_handled;
 	result->values[CALLS] = (double)t->nr_calls;
-	return err ? err : run_traps(t, args->nr_single, true, &unused, reason,
-				     reason_bytes);
+	for (uint64_t nr = args->nr_single; nr && !err; nr = fl_bench_again(args))
+		err = run_traps(t, nr, true, &unused, reason, reason_bytes);
+	return err;
 }
 
 static void close_traps(struct traps *t)

@@ -24,7 +24,8 @@
  * Pieces: a neighbour on the other hardware thread of a core takes half of it, for
  * milliseconds at a time, and others may be given our CPU.  A stretch that is timed in pieces of some hundred
  * microseconds (fl_bench_piece_begin and _end) loses those pieces, instead of all
- * of its precision; so do ops that are timed one by one inside pieces.
+ * of its precision; so do ops that are timed one by one inside pieces, which may
+ * be made good: fl_bench_again.
  */
 #ifndef FL_BENCH_H
 #define FL_BENCH_H
@@ -39,7 +40,7 @@
 #define FL_BENCH_MAGIC		0x46b1e002u
 
 /* Raised whenever a struct or the meaning of a hook in this header changes. */
-#define FL_BENCH_ABI_VERSION	3u
+#define FL_BENCH_ABI_VERSION	4u
 
 /* Most metrics a bench may declare. */
 #define FL_BENCH_METRICS_MAX	16u
@@ -62,6 +63,8 @@ struct fl_bench_meter {
 	void (*begin)(struct fl_bench_meter *meter);
 	void (*end)(struct fl_bench_meter *meter, uint64_t ticks,
 		    uint64_t nr_ops);
+	/* As fl_bench_again. */
+	uint64_t (*again)(struct fl_bench_meter *meter);
 };
 
 /*
@@ -145,6 +148,16 @@ static inline void fl_bench_end(const struct fl_bench_args *args, uint64_t begin
 {
 	fl_bench_piece_end(args, begin, nr_ops, result);
 	args->meter->stop(args->meter);
+}
+
+/*
+ * fl_bench_again: How many more ops to time one by one, because as many were thrown
+ * away with their pieces since the last call.  Over all calls no more than
+ * args->nr_single, so that a loop until it is 0 ends where no piece is ever quiet.
+ */
+static inline uint64_t fl_bench_again(const struct fl_bench_args *args)
+{
+	return args->meter->again(args->meter);
 }
 
 /* R: required.  O: optional, may be NULL. */

@@ -62,9 +62,15 @@ static void end(struct fl_bench_meter *meter, uint64_t ticks, uint64_t nr_ops)
 	assert_true(ticks > 0);
 }
 
+static uint64_t again(struct fl_bench_meter *meter)
+{
+	(void)meter;
+	return 0;
+}
+
 static int run(const char *loop, bool user_return, uint64_t *nr_ops)
 {
-	struct fl_bench_meter meter = { start, stop, begin, end };
+	struct fl_bench_meter meter = { start, stop, begin, end, again };
 	const struct fl_bench *b = &faultline_bench;
 	struct fl_bench_result result = { 0 };
 	uint64_t values[8] = { 0 };
