@@ -76,7 +76,8 @@ static const struct argp argp = {
 	       "A ratio above 1: the new one takes longer.  same, slower, faster: the 95 % "
 	       "interval of the ratio lies inside, or wholly outside, what --within allows.  "
 	       "Builds may differ: that is what is compared.  Exit status: 0: nothing is "
-	       "surely slower; 1: something is; 2: the two cannot be compared.",
+	       "surely slower or lost; 1: something is slower, or an arm that OLD timed in a "
+	       "cell has no time in NEW; 2: the two cannot be compared.",
 };
 
 static int complain(const struct fl_complaint *why, int err)
@@ -192,8 +193,9 @@ static int print_text(const struct arguments *a, const struct fl_comparison *c,
 			       fl_compare_verdict_name(v));
 	putchar('\n');
 	if (c->nr_only_old)
-		printf("%zu arms of cells are in %s alone\n", c->nr_only_old,
-		       a->dirs[0]);
+		printf("lost: %zu arms of cells are in %s alone, the first of them %s %s\n",
+		       c->nr_only_old, a->dirs[0], c->lost.cell->name,
+		       c->lost.arm->name);
 	if (c->nr_only_new)
 		printf("%zu arms of cells are in %s alone\n", c->nr_only_new,
 		       a->dirs[1]);
@@ -251,7 +253,7 @@ static int compare(const struct arguments *a, const struct fl_summary *was,
 	struct fl_complaint why = { "" };
 	struct fl_comparison c;
 	int err = fl_compare(was, is, &a->compare, &c);
-	bool slower;
+	bool failed;
 
 	if (err)
 		return complain(&why, err);
@@ -262,9 +264,9 @@ static int compare(const struct arguments *a, const struct fl_summary *was,
 		return complain(&why, -ENODATA);
 	}
 	err = a->json ? print_json(a, &c, was, is) : print_text(a, &c, was, is);
-	slower = c.nr[FL_COMPARE_SLOWER];
+	failed = c.nr[FL_COMPARE_SLOWER] || c.nr_only_old;
 	fl_compare_free(&c);
-	return err ? complain(&why, err) : slower ? FL_EXIT_FAILED : FL_EXIT_OK;
+	return err ? complain(&why, err) : failed ? FL_EXIT_FAILED : FL_EXIT_OK;
 }
 
 int fl_cmd_compare(int argc, char **argv)

@@ -140,17 +140,23 @@ static bool takes_part(const struct fl_summary_arm *arm)
 	return arm && arm->role != FL_RESULT_PLANTED && arm->alloc_ns.n;
 }
 
-/* Arms of @a's cells that were timed there and not in @b. */
-static size_t only_in(const struct fl_summary *a, const struct fl_summary *b)
+/* Arms of @a's cells that were timed there and not in @b; the first into @first. */
+static size_t only_in(const struct fl_summary *a, const struct fl_summary *b,
+		      struct fl_compare_lost *first)
 {
 	size_t nr = 0;
 
 	for (size_t c = 0; c < a->nr_cells; c++) {
-		const struct fl_summary_cell *other = find_cell(b, a->cells[c].name);
+		const struct fl_summary_cell *of = &a->cells[c];
+		const struct fl_summary_cell *other = find_cell(b, of->name);
 
-		for (size_t i = 0; i < a->cells[c].nr_arms; i++)
-			nr += takes_part(&a->cells[c].arms[i]) &&
-			      !takes_part(fl_cell_arm(other, a->cells[c].arms[i].name));
+		for (size_t i = 0; i < of->nr_arms; i++) {
+			if (!takes_part(&of->arms[i]) ||
+			    takes_part(fl_cell_arm(other, of->arms[i].name)))
+				continue;
+			if (!nr++)
+				*first = (struct fl_compare_lost){ of, &of->arms[i] };
+		}
 	}
 	return nr;
 }
@@ -190,11 +196,11 @@ int fl_compare(const struct fl_summary *was, const struct fl_summary *is,
 	       const struct fl_compare_options *options,
 	       struct fl_comparison *out)
 {
-	struct fl_comparison c = {
-		.nr_only_old = only_in(was, is),
-		.nr_only_new = only_in(is, was),
-	};
+	struct fl_comparison c = { .pairs = NULL };
+	struct fl_compare_lost gained;
 
+	c.nr_only_old = only_in(was, is, &c.lost);
+	c.nr_only_new = only_in(is, was, &gained);
 	for (size_t i = 0; i < was->nr_cells; i++) {
 		const struct side old = { was, &was->cells[i], NULL };
 		const struct side new = {

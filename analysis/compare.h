@@ -21,6 +21,10 @@
  * comparison divides each sample by that of its cell's baseline in the same
  * block, which both campaigns must have measured, and so compares ratios.
  *
+ * An arm of a cell that the old campaign timed and the new one did not is lost, and
+ * no less a failure than a slower one: whatever it would have shown is not known.
+ * What the new one has beyond the old one is no failure.
+ *
  * Planted arms take no part.  Context: cold, MT-safe.
  */
 #ifndef FL_COMPARE_H
@@ -46,11 +50,17 @@ struct fl_compare_pair {
 	enum fl_compare_verdict verdict;
 };
 
+struct fl_compare_lost {
+	const struct fl_summary_cell *cell;
+	const struct fl_summary_arm *arm;
+};
+
 struct fl_comparison {
 	struct fl_compare_pair *pairs;	/* in the plan's order */
 	size_t nr_pairs;
 	size_t nr[FL_COMPARE_NR_VERDICTS];
 	size_t nr_only_old, nr_only_new;	/* arms of cells, timed in one */
+	struct fl_compare_lost lost;	/* the first of nr_only_old */
 };
 
 struct fl_compare_options {
