@@ -2,11 +2,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,8 +18,11 @@
 #include "analysis/plot_pages.h"
 #include "harness/table.h"
 
-/* A plot takes gnuplot well under a second; this one hangs. */
+/* A drawing takes it well under a second; after so long, and one for each, it hangs. */
 #define GNUPLOT_SECONDS	60
+
+/* At once: drawing waits for nothing but the processor. */
+#define NR_GNUPLOTS	2u
 
 #define PARETO		"Time against pages"
 
@@ -55,20 +58,24 @@ static int read_all(int fd, char **out)
 	return 0;
 }
 
-/* In the child: gnuplot sees file names without folders, so that no name needs
- * quoting; the script's own path is an argument. */
-static void exec_gnuplot(const char *folder, const char *settings,
-			 const char *script, int output)
-{
-	int nowhere = open("/dev/null", O_RDWR);
+/* One that runs, and what it is told and says, in files without a name. */
+struct gnuplot {
+	FILE *commands;
+	int said;
+	pid_t child;		/* 0: none was started */
+	size_t nr;		/* drawings it was told */
+};
 
-	if (chdir(folder) || nowhere < 0 || dup2(nowhere, 0) < 0 ||
-	    dup2(output, 1) < 0 || dup2(output, 2) < 0)
+/* In the child: it sees file names without folders, so that no name needs quoting. */
+static void exec_gnuplot(const char *folder, const struct gnuplot *g)
+{
+	if (chdir(folder) || dup2(fileno(g->commands), 0) < 0 || lseek(0, 0, SEEK_SET) ||
+	    dup2(g->said, 1) < 0 || dup2(g->said, 2) < 0)
 		_exit(126);
 	/* Survives exec, and ends a gnuplot that waits for something. */
-	alarm(GNUPLOT_SECONDS);
+	alarm(GNUPLOT_SECONDS + (unsigned int)g->nr);
 	unsetenv("GNUTERM");
-	execlp("gnuplot", "gnuplot", "-d", "-e", settings, script, (char *)NULL);
+	execlp("gnuplot", "gnuplot", "-d", "-", (char *)NULL);
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
@@ -87,33 +94,50 @@ static const char *last_line(char *text)
 	return last;
 }
 
+static int open_gnuplot(struct gnuplot *g, struct fl_complaint *why)
+{
+	int fd = memfd_create("commands", MFD_CLOEXEC);
+
+	*g = (struct gnuplot){ .said = memfd_create("said", MFD_CLOEXEC) };
+	g->commands = fd < 0 ? NULL : fdopen(fd, "w");
+	if (g->commands && g->said >= 0)
+		return 0;
+	if (fd >= 0 && !g->commands)
+		close(fd);
+	return fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
+}
+
+static int start_gnuplot(struct gnuplot *g, const char *folder,
+			 struct fl_complaint *why)
+{
+	if (!g->nr)
+		return 0;
+	if (fflush(g->commands))
+		return fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
+	g->child = fork();
+	if (g->child < 0) {
+		g->child = 0;
+		return fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
+	}
+	if (!g->child)
+		exec_gnuplot(folder, g);
+	return 0;
+}
+
 /*
  * 0; -ENOENT with a complaint when gnuplot is missing; -EIO with one when it
  * failed.
  */
-static int run_gnuplot(const char *folder, const char *settings,
-		       const char *script, struct fl_complaint *why)
+static int end_gnuplot(struct gnuplot *g, struct fl_complaint *why)
 {
+	const int seconds = GNUPLOT_SECONDS + (int)g->nr;
 	char *said = NULL;
-	int pipes[2], status, err;
-	pid_t child;
+	int status = 0, err;
 
-	if (pipe2(pipes, O_CLOEXEC))
-		return fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
-	child = fork();
-	if (child < 0) {
-		err = fl_complain(why, -errno, "gnuplot: %s", strerror(errno));
-		close(pipes[0]);
-		close(pipes[1]);
-		return err;
-	}
-	if (!child)
-		exec_gnuplot(folder, settings, script, pipes[1]);
-	close(pipes[1]);
-	err = read_all(pipes[0], &said);
-	close(pipes[0]);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(g->child, &status, 0) < 0 && errno == EINTR)
 		;
+	lseek(g->said, 0, SEEK_SET);
+	err = read_all(g->said, &said);
 	if (err)
 		return fl_complain(why, err, "gnuplot: %s", strerror(-err));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
@@ -122,13 +146,21 @@ static int run_gnuplot(const char *folder, const char *settings,
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		err = fl_complain(why, -EIO,
 				  "gnuplot did not end within %d s, so there are no plots",
-				  GNUPLOT_SECONDS);
+				  seconds);
 	else if (!WIFEXITED(status) || WEXITSTATUS(status))
 		err = fl_complain(why, -EIO,
 				  "gnuplot failed, so there are no plots: %s",
 				  last_line(said));
 	free(said);
 	return err;
+}
+
+static void close_gnuplot(struct gnuplot *g)
+{
+	if (g->commands)
+		fclose(g->commands);
+	if (g->said >= 0)
+		close(g->said);
 }
 
 static int read_text(const char *path, char **out)
@@ -225,67 +257,107 @@ struct drawing {
 	const char *scripts, *folder;	/* folder NULL: nothing is made */
 	const struct fl_palette *palette;
 	const struct fl_plot_options *options;
-	const char *reason;	/* why nothing is drawn, or NULL */
+	const char *reason;	/* why nothing is made, or NULL */
 	struct fl_complaint said;
 };
 
-/* Runs gnuplot for the file "STEM@suffix.@term". */
-static int draw(struct drawing *d, const struct fl_plot *plot,
-		const char *suffix, const char *term)
+/* Tells @g to draw the file "STEM@suffix.@term". */
+static void tell(struct gnuplot *g, const struct drawing *d,
+		 const struct fl_plot *plot, const char *suffix, const char *term)
 {
-	char settings[512], script[PATH_MAX];
-
-	snprintf(settings, sizeof(settings),
-		 "data='%s.dat'; out='%s%s.%s'; term='%s'; narrow=%d",
-		 plot->file, plot->file, suffix, term, term, *suffix != '\0');
-	snprintf(script, sizeof(script), "%s/%s.gp", d->scripts,
-		 kinds[plot->kind].name);
-	return run_gnuplot(d->folder, settings, script, &d->said);
+	fprintf(g->commands, "reset session\n"
+		"data='%s.dat'; out='%s%s.%s'; term='%s'; narrow=%d\nload '",
+		plot->file, plot->file, suffix, term, term, *suffix != '\0');
+	for (const char *c = d->scripts; *c; c++)
+		fprintf(g->commands, *c == '\'' ? "''" : "%c", *c);
+	fprintf(g->commands, "/%s.gp'\n", kinds[plot->kind].name);
+	g->nr++;
 }
 
-/* The same, and the SVG as it stands in the page.  @id: "p1w". */
-static int draw_inline(struct drawing *d, const struct fl_plot *plot,
-		       const char *suffix, const char *id, char **out)
+static void tell_all(struct gnuplot *g, const struct drawing *d,
+		     const struct fl_plot *plot)
 {
-	char *path, *svg = NULL, *made = NULL;
+	tell(g, d, plot, "", "svg");
+	tell(g, d, plot, "-narrow", "svg");
+	if (d->options->png)
+		tell(g, d, plot, "", "png");
+	if (d->options->pdf)
+		tell(g, d, plot, "", "pdf");
+}
+
+/* A drawing as it stands in the page.  @number, @width: "p1w". */
+static int take(struct drawing *d, const struct fl_plot *plot, const char *suffix,
+		size_t number, char width, char **out)
+{
+	char *path, *svg = NULL, id[64];
 	int err;
 
-	err = draw(d, plot, suffix, "svg");
-	if (err)
-		return err;
+	snprintf(id, sizeof(id), "%sp%zu%c", d->options->id, number, width);
 	if (asprintf(&path, "%s/%s%s.svg", d->folder, plot->file, suffix) < 0)
 		return -ENOMEM;
 	err = read_text(path, &svg);
 	if (!err) {
-		made = fl_palette_inline(d->palette, svg, id,
-					 plot->title);
-		err = made ? 0 : -ENOMEM;
+		*out = fl_palette_inline(d->palette, svg, id, plot->title);
+		err = *out ? 0 : -ENOMEM;
 	}
 	if (err)
 		fl_complain(&d->said, err, "%s: %s", path, strerror(-err));
-	else
-		*out = made;
 	free(svg);
 	free(path);
 	return err;
 }
 
-static int draw_all(struct drawing *d, struct fl_plot *plot, size_t number)
+/*
+ * All of them by few processes, because each takes longer to start than to draw; a
+ * gnuplot ends at its first error, so one bad plot costs all.
+ */
+static int draw(struct drawing *d, struct fl_plots *plots)
 {
-	char id[64];
-	int err;
+	struct gnuplot all[NR_GNUPLOTS] = { { .said = -1 }, { .said = -1 } };
+	int err = 0, one;
 
-	snprintf(id, sizeof(id), "%sp%zuw", d->options->id, number);
-	err = draw_inline(d, plot, "", id, &plot->wide);
-	if (err)
-		return err;
-	snprintf(id, sizeof(id), "%sp%zun", d->options->id, number);
-	err = draw_inline(d, plot, "-narrow", id, &plot->narrow);
-	if (!err && d->options->png)
-		err = draw(d, plot, "", "png");
-	if (!err && d->options->pdf)
-		err = draw(d, plot, "", "pdf");
+	for (size_t i = 0; i < NR_GNUPLOTS && !err; i++)
+		err = open_gnuplot(&all[i], &d->said);
+	for (size_t i = 0; i < plots->nr && !err; i++)
+		if (plots->plots[i].file)
+			tell_all(&all[i % NR_GNUPLOTS], d, &plots->plots[i]);
+	for (size_t i = 0; i < NR_GNUPLOTS && !err; i++)
+		err = start_gnuplot(&all[i], d->folder, &d->said);
+	for (size_t i = 0; i < NR_GNUPLOTS; i++) {
+		one = all[i].child ? end_gnuplot(&all[i], &d->said) : 0;
+		err = err ? err : one;
+		close_gnuplot(&all[i]);
+	}
+	for (size_t i = 0; i < plots->nr && !err; i++) {
+		struct fl_plot *plot = &plots->plots[i];
+
+		if (!plot->file)
+			continue;
+		err = take(d, plot, "", i + 1, 'w', &plot->wide);
+		if (!err)
+			err = take(d, plot, "-narrow", i + 1, 'n', &plot->narrow);
+	}
 	return err;
+}
+
+/* Draws what has data, or says of each why it is not drawn. */
+static int draw_all(struct drawing *d, struct fl_plots *plots)
+{
+	if (!d->folder || !draw(d, plots))
+		return 0;
+	plots->drawn = false;
+	for (size_t i = 0; i < plots->nr; i++) {
+		struct fl_plot *plot = &plots->plots[i];
+
+		free(plot->wide);
+		free(plot->narrow);
+		plot->wide = plot->narrow = NULL;
+		if (!plot->missing)
+			plot->missing = strdup(d->said.text);
+		if (!plot->missing)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* ---- all plots ---------------------------------------------------------- */
@@ -357,13 +429,12 @@ static int write_data(const struct fl_plot *plot, const void *what, size_t nr,
 	return err;
 }
 
-/* Data files are worth having when drawing fails. */
+/* Its data file, which is worth having when drawing fails. */
 static int make_plot(struct fl_plots *plots, struct fl_plot *plot,
 		     const char *subject, const void *what, size_t nr,
 		     struct drawing *d, struct fl_complaint *why)
 {
 	size_t number = 1;
-	int err = 0;
 
 	if (!d->folder) {
 		plot->missing = strdup(d->reason);
@@ -375,20 +446,7 @@ static int make_plot(struct fl_plots *plots, struct fl_plot *plot,
 	plot->file = stem_of(kinds[plot->kind].name, subject, number);
 	if (!plot->file)
 		return -ENOMEM;
-	err = write_data(plot, what, nr, d, why);
-	if (err)
-		return err;
-	if (!d->reason && draw_all(d, plot, plots->nr))
-		d->reason = d->said.text;
-	if (d->reason) {
-		plots->drawn = false;
-		free(plot->wide);
-		plot->wide = NULL;
-		plot->missing = strdup(d->reason);
-		if (!plot->missing)
-			return -ENOMEM;
-	}
-	return 0;
+	return write_data(plot, what, nr, d, why);
 }
 
 static int add_missing(struct fl_plots *plots, enum fl_plot_kind kind,
@@ -664,6 +722,8 @@ static int make_all(const struct fl_summary *summary, struct drawing *d,
 		err = make_benches(summary, &plots, d, why);
 	if (!err && d->options && d->options->queries)
 		err = make_queries(d->options->queries, &plots, d, why);
+	if (!err)
+		err = draw_all(d, &plots);
 	if (err) {
 		fl_plots_free(&plots);
 		if (err == -ENOMEM)

@@ -376,7 +376,7 @@ static void make_arm(struct fl_maker *m, const struct fl_result **lines, size_t 
 		.settings = first->settings, .answer = first->answer,
 		.trigger = first->trigger, .compiler = first->compiler,
 		.role = first->role,
-		.of = first->of, .bootstrap_lo = NAN, .bootstrap_hi = NAN,
+		.of = first->of,
 		.block_ns = malloc(m->s.nr_blocks * sizeof(*arm->block_ns)),
 		.block_slow_ns = malloc(m->s.nr_blocks *
 					sizeof(*arm->block_slow_ns)),
@@ -423,28 +423,33 @@ static void make_arm(struct fl_maker *m, const struct fl_result **lines, size_t 
 
 /* ---- cells -------------------------------------------------------------- */
 
-/* The percentile bootstrap over the same blocks: docs/decisions/0008. */
-static void second_opinion(struct fl_maker *m, struct fl_summary_arm *arm,
-			   const struct fl_summary_arm *baseline)
+int fl_summary_second_opinion(const struct fl_summary *s,
+			      const struct fl_summary_cell *cell,
+			      const struct fl_summary_arm *arm,
+			      struct fl_interval *out)
 {
 	const struct fl_stats_options options =
 		FL_STATS_OPTIONS(FL_STATS_BOOTSTRAP);
-	double *ns = calloc(2 * m->s.nr_blocks, sizeof(*ns));
-	struct fl_interval logs;
+	double *ns;
 	size_t n;
+	int err;
 
-	if (!ns) {
-		m->failed = true;
-		return;
-	}
-	n = pairs(&m->s, arm, baseline, ns);
+	if (!cell->baseline || arm == cell->baseline)
+		return -ENODATA;
+	ns = calloc(2 * s->nr_blocks, sizeof(*ns));
+	if (!ns)
+		return -ENOMEM;
+	n = pairs(s, arm, cell->baseline, ns);
 	for (size_t i = 0; i < n; i++)
-		ns[i] = log(ns[i]) - log(ns[m->s.nr_blocks + i]);
-	if (!fl_stats_interval_median(ns, n, &options, &logs)) {
-		arm->bootstrap_lo = exp(logs.lo);
-		arm->bootstrap_hi = exp(logs.hi);
-	}
+		ns[i] = log(ns[i]) - log(ns[s->nr_blocks + i]);
+	err = fl_stats_interval_median(ns, n, &options, out);
 	free(ns);
+	if (!err) {
+		out->lo = exp(out->lo);
+		out->hi = exp(out->hi);
+		out->median = exp(out->median);
+	}
+	return err;
 }
 
 static void rank_arms(struct fl_maker *m, struct fl_summary_cell *cell)
@@ -623,10 +628,8 @@ static void make_cell(struct fl_maker *m, const struct fl_result **lines, size_t
 	for (size_t i = 0; i < cell->nr_arms; i++) {
 		struct fl_summary_arm *arm = &cell->arms[i];
 
-		if (cell->baseline && arm != cell->baseline) {
+		if (cell->baseline && arm != cell->baseline)
 			fl_maker_pair(m, arm, cell->baseline, &arm->ratio);
-			second_opinion(m, arm, cell->baseline);
-		}
 		if (fl_is_control(arm) && arm->nr_blocks)
 			judge_control(m, cell, arm);
 	}

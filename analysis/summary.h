@@ -98,8 +98,6 @@ struct fl_summary_arm {
 	struct fl_interval alloc_ns;	/* of a bench, per op;
 					   n = 0: none; n = 1: lo and hi NaN */
 	struct fl_ratio ratio;		/* to the baseline; n = 0: none */
-	double bootstrap_lo, bootstrap_hi;	/* second opinion on its
-						   interval, or NaN */
 	const char *of;			/* twin, planted: the arm doubled */
 	struct fl_ratio control;	/* twin, planted: to that arm */
 	enum fl_summary_verdict verdict;	/* twin, planted: on that */
@@ -280,6 +278,19 @@ const struct fl_summary_arm *fl_cell_arm(const struct fl_summary_cell *cell,
 					 const char *name);
 const struct fl_summary_arm *
 fl_cell_timed_arm(const struct fl_summary_cell *cell, const char *name);
+
+/*
+ * fl_summary_second_opinion: The ratio of @arm to the baseline of its @cell with the
+ * percentile bootstrap over the same blocks: docs/decisions/0008.
+ * Returns 0, -ENODATA (no baseline, it is the baseline, fewer than two blocks),
+ * -EINVAL (a time is not above 0) or -ENOMEM.
+ * Cost: FL_STATS_NR_RESAMPLES medians.  With a thousand arms that is seconds, so only
+ * who shows it asks.
+ */
+int fl_summary_second_opinion(const struct fl_summary *summary,
+			      const struct fl_summary_cell *cell,
+			      const struct fl_summary_arm *arm,
+			      struct fl_interval *out);
 
 /* fl_summary_find: Metric @name of @arm, or NULL. */
 const struct fl_summary_metric *fl_summary_find(const struct fl_summary_arm *arm,

@@ -81,9 +81,15 @@ static json_t *slow_json(const struct fl_summary_slow *slow)
 	return json;
 }
 
-static json_t *arm_json(const struct fl_summary_arm *arm, bool bench)
+static json_t *arm_json(const struct fl_summary *s,
+			const struct fl_summary_cell *cell,
+			const struct fl_summary_arm *arm)
 {
 	json_t *reasons = json_array(), *metrics = json_object();
+	struct fl_interval second = { .lo = NAN, .hi = NAN };
+	const bool bench = cell->bench;
+
+	fl_summary_second_opinion(s, cell, arm, &second);
 
 	for (size_t i = 0; i < arm->nr_reasons; i++)
 		json_array_append_new(reasons, json_pack("{s:s, s:s, s:b, s:I}",
@@ -103,8 +109,8 @@ static json_t *arm_json(const struct fl_summary_arm *arm, bool bench)
 			 bench ? "op_ns" : "alloc_ns",
 			 interval_json(&arm->alloc_ns),
 			 "ratio", ratio_json(&arm->ratio),
-			 "bootstrap_lo", real(arm->bootstrap_lo),
-			 "bootstrap_hi", real(arm->bootstrap_hi),
+			 "bootstrap_lo", real(second.lo),
+			 "bootstrap_hi", real(second.hi),
 			 "of", string_or_null(arm->of),
 			 "control", ratio_json(&arm->control),
 			 "builds", spread_json(&arm->spread),
@@ -130,13 +136,14 @@ static const char *verdict_name(enum fl_summary_verdict verdict, bool planted)
 	return NULL;
 }
 
-static json_t *cell_json(const struct fl_summary_cell *cell)
+static json_t *cell_json(const struct fl_summary *s,
+			 const struct fl_summary_cell *cell)
 {
 	json_t *arms = json_array();
 
 	for (size_t i = 0; i < cell->nr_arms; i++)
-		json_array_append_new(arms, arm_json(&cell->arms[i],
-						     cell->bench));
+		json_array_append_new(arms, arm_json(s, cell,
+						     &cell->arms[i]));
 	return json_pack("{s:s, s:s*, s:s*, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 			 "cell", cell->name,
 			 "bench", cell->bench,
@@ -194,7 +201,7 @@ json_t *fl_summary_json(const struct fl_summary *s)
 	json_t *slow = json_array(), *statuses = json_object();
 
 	for (size_t i = 0; i < s->nr_cells; i++)
-		json_array_append_new(cells, cell_json(&s->cells[i]));
+		json_array_append_new(cells, cell_json(s, &s->cells[i]));
 	for (size_t i = 0; i < s->nr_sweeps; i++)
 		json_array_append_new(sweeps, sweep_json(&s->sweeps[i]));
 	for (size_t i = 0; i < s->nr_slow_rows; i++) {

@@ -257,6 +257,7 @@ static void test_bench_singles(void **state)
 static void test_ratio(void **state)
 {
 	const struct fl_summary_arm *arm;
+	struct fl_interval second;
 
 	(void)state;
 	controls("c", 9, 1, 1.3);
@@ -269,8 +270,13 @@ static void test_ratio(void **state)
 	assert_true(fabs(arm->ratio.ratio - 2.5) < 2.5 * 0.02);
 	assert_true(arm->ratio.lo < 2.5 && arm->ratio.hi > 2.5);
 	assert_true(arm->ratio.hi / arm->ratio.lo < 1.03);
-	assert_true(arm->bootstrap_lo < 2.5 && arm->bootstrap_hi > 2.5);
-	assert_true(arm->bootstrap_hi / arm->bootstrap_lo < 1.03);
+	assert_int_equal(fl_summary_second_opinion(&summary, cell_named("c"), arm,
+						   &second), 0);
+	assert_true(second.lo < 2.5 && second.hi > 2.5);
+	assert_true(second.hi / second.lo < 1.03);
+	assert_int_equal(fl_summary_second_opinion(&summary, cell_named("c"),
+						   cell_named("c")->baseline,
+						   &second), -ENODATA);
 	assert_true(arm->alloc_ns.hi / arm->alloc_ns.lo > 1.5);
 	assert_int_equal(arm->alloc_ns.n, 9);
 	assert_int_equal(summary.nr_blocks, 9);
