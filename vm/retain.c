@@ -147,6 +147,10 @@ int fl_retain_open(const struct fl_retain_config *config, size_t nr_items,
 		return err;
 	}
 	r->config = *config;
+	r->ring = (struct fl_retain_link){ &r->ring, &r->ring };
+	r->bound_bytes = config->when == FL_RETAIN_DEATH ? 0 :
+			 config->when == FL_RETAIN_BUDGET ? config->keep_bytes :
+							    UINT64_MAX;
 	r->pid = getpid();
 	r->events = events;
 	r->bytes = bytes;
@@ -162,27 +166,31 @@ void fl_retain_close(struct fl_retain *r)
 	fl_release((char *)r, r->bytes);
 }
 
-static void link_newest(struct fl_retain *r, struct fl_retain_item *item)
+static struct fl_retain_item *item_of(struct fl_retain_link *link)
 {
-	item->newer = NULL;
-	item->older = r->newest;
-	if (r->newest)
-		r->newest->newer = item;
-	else
-		r->oldest = item;
-	r->newest = item;
+	return (struct fl_retain_item *)link;	/* its first member */
 }
 
-static void unlink_item(struct fl_retain *r, struct fl_retain_item *item)
+/* That has been dead for longest; NULL: nothing dead is warm. */
+static struct fl_retain_item *oldest(struct fl_retain *r)
 {
-	if (item->newer)
-		item->newer->older = item->older;
-	else
-		r->newest = item->older;
-	if (item->older)
-		item->older->newer = item->newer;
-	else
-		r->oldest = item->newer;
+	return r->ring.newer == &r->ring ? NULL : item_of(r->ring.newer);
+}
+
+/* Next to @link, as the older one. */
+static void link_below(struct fl_retain_link *link, struct fl_retain_link *older)
+{
+	older->newer = link;
+	older->older = link->older;
+	link->older->newer = older;
+	link->older = older;
+}
+
+static void unlink_item(struct fl_retain_item *item)
+{
+	item->link.newer->older = item->link.older;
+	item->link.older->newer = item->link.newer;
+	item->link = (struct fl_retain_link){ NULL, NULL };
 }
 
 static void move_level(struct fl_retain *r, int64_t by)
@@ -206,47 +214,56 @@ static uint64_t most(uint64_t a, uint64_t b)
 static void note_recent(struct fl_retain *r, struct fl_retain_item *item,
 			uint64_t used)
 {
-	const uint64_t since = r->nr_deaths - item->half;
+	const uint32_t now = (uint32_t)r->nr_deaths, since = now - item->half;
+	uint64_t *const recent = item->by.recent;
 
 	if (since > r->config.deaths) {
-		item->recent[1] = since > 2 * r->config.deaths ? 0 :
-								 item->recent[0];
-		item->recent[0] = 0;
-		item->half = r->nr_deaths;
+		recent[1] = since > 2 * r->config.deaths ? 0 : recent[0];
+		recent[0] = 0;
+		item->half = now;
 	}
-	item->recent[0] = most(item->recent[0], used);
+	recent[0] = most(recent[0], used);
+}
+
+static void note_level(struct fl_retain *r, struct fl_retain_item *item,
+		       uint64_t used)
+{
+	if (used > item->by.warm.out)
+		move_level(r, -(int64_t)(used - item->by.warm.out));
+	move_level(r, (int64_t)most(used, item->by.warm.out));
+	item->by.warm.used = used;
 }
 
 static void leave_dead(struct fl_retain *r, struct fl_retain_item *item)
 {
-	if (item->dead && item->bytes) {
-		r->warm_bytes -= item->bytes;
-		unlink_item(r, item);
-	}
-	item->dead = false;
+	if (!item->link.newer)
+		return;
+	r->warm_bytes -= item->bytes;
+	unlink_item(item);
 }
 
 void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 		    uint64_t used)
 {
+	const bool age = r->config.when == FL_RETAIN_AGE;
+
 	used = fl_page_round(used);
 	leave_dead(r, item);
-	if (used > item->out)
-		move_level(r, -(int64_t)(used - item->out));
-	move_level(r, (int64_t)most(used, item->out));
-	note_recent(r, item, used);
+	if (r->config.when == FL_RETAIN_WARM)
+		note_level(r, item, used);
+	if (age && !r->config.whole)
+		note_recent(r, item, used);
 	item->top = top;
-	item->used = used;
 	item->bytes = most(item->bytes, used);
-	item->died = r->nr_deaths;
-	item->dead = true;
-	r->warm_bytes += item->bytes;
-	if (item->bytes)
-		link_newest(r, item);
+	item->died = (uint32_t)r->nr_deaths;
+	if (item->bytes) {
+		r->warm_bytes += item->bytes;
+		link_below(&r->ring, &item->link);
+	}
 	/* Items that go whole do so by their own age, behind all older ones. */
-	if (r->config.when != FL_RETAIN_AGE || !r->config.whole)
+	if (r->warm_bytes > r->bound_bytes || (age && !r->config.whole))
 		r->quiet = 0;
-	else if (r->oldest == item)
+	else if (age && oldest(r) == item)
 		r->quiet = r->nr_deaths + r->config.deaths + 1;
 }
 
@@ -261,8 +278,10 @@ int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
 			return err;
 		item->closed = 0;
 	}
-	item->out = expect ? expect : item->used;
-	move_level(r, -(int64_t)item->out);
+	if (r->config.when == FL_RETAIN_WARM) {
+		item->by.warm.out = expect ? expect : item->by.warm.used;
+		move_level(r, -(int64_t)item->by.warm.out);
+	}
 	leave_dead(r, item);
 	return 0;
 }
@@ -270,25 +289,22 @@ int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
 void fl_retain_split(struct fl_retain *r, struct fl_retain_item *item,
 		     struct fl_retain_item *upper, char *top)
 {
+	const bool warm = r->config.when == FL_RETAIN_WARM;
 	const uint64_t bytes = item->bytes / 2;
 
 	*upper = *item;
-	upper->used /= 2;
+	upper->link = (struct fl_retain_link){ NULL, NULL };
 	upper->bytes = bytes;
 	upper->closed /= 2;
 	item->top = top;
-	item->used -= upper->used;
 	item->bytes -= bytes;
 	item->closed -= upper->closed;
-	if (!bytes)
-		return;
-	upper->newer = item;
-	upper->older = item->older;
-	if (item->older)
-		item->older->newer = upper;
-	else
-		r->oldest = upper;
-	item->older = upper;
+	if (warm) {
+		upper->by.warm.used /= 2;
+		item->by.warm.used -= upper->by.warm.used;
+	}
+	if (bytes)
+		link_below(&item->link, &upper->link);
 }
 
 /* A descriptor of the parent's would give back the parent's pages. */
@@ -389,7 +405,7 @@ static void shed_item(struct fl_retain *r, struct fl_retain_item *item,
 	r->warm_bytes -= bytes;
 	if (item->bytes)
 		return;
-	unlink_item(r, item);
+	unlink_item(item);
 	if (r->config.shed)
 		r->config.shed(r->config.owner, (size_t)(item - r->items));
 }
@@ -400,7 +416,7 @@ static void shed_down_to(struct fl_retain *r, uint64_t keep)
 
 	keep -= keep % page;
 	while (r->warm_bytes > keep) {
-		struct fl_retain_item *item = r->oldest;
+		struct fl_retain_item *item = oldest(r);
 		const uint64_t over = r->warm_bytes - keep;
 
 		shed_item(r, item, r->config.whole || over > item->bytes ?
@@ -410,16 +426,20 @@ static void shed_down_to(struct fl_retain *r, uint64_t keep)
 
 static void shed_aged(struct fl_retain *r)
 {
-	while (r->oldest &&
-	       r->nr_deaths - r->oldest->died > r->config.deaths)
-		shed_item(r, r->oldest, r->oldest->bytes);
-	for (struct fl_retain_item *item = r->newest, *older;
-	     item && item->died == r->nr_deaths; item = older) {
-		const uint64_t recent = most(item->recent[0], item->recent[1]);
+	const uint32_t now = (uint32_t)r->nr_deaths;
+	struct fl_retain_item *item;
 
-		older = item->older;
-		if (item->bytes > recent)
-			shed_item(r, item, item->bytes - recent);
+	while ((item = oldest(r)) && now - item->died > r->config.deaths)
+		shed_item(r, item, item->bytes);
+	if (r->config.whole)
+		return;
+	for (struct fl_retain_link *link = r->ring.older, *older;
+	     link != &r->ring && item_of(link)->died == now; link = older) {
+		item = item_of(link);
+		older = link->older;
+		if (item->bytes > most(item->by.recent[0], item->by.recent[1]))
+			shed_item(r, item, item->bytes -
+				  most(item->by.recent[0], item->by.recent[1]));
 	}
 }
 
@@ -450,11 +470,13 @@ static void end_window(struct fl_retain *r)
 	r->swings[r->nr_windows++ % FL_RETAIN_WINDOWS] =
 		(uint64_t)(r->level_high - r->level_low);
 	r->level_low = r->level_high = r->level;
+	r->bound_bytes = recent_use(r);
 }
 
 /* At which death, if nothing dies until then but regions without items. */
-static uint64_t next_decision(const struct fl_retain *r)
+static uint64_t next_decision(struct fl_retain *r)
 {
+	const struct fl_retain_item *item = oldest(r);
 	const uint64_t deaths = r->config.deaths;
 
 	switch (r->config.when) {
@@ -462,7 +484,9 @@ static uint64_t next_decision(const struct fl_retain *r)
 	case FL_RETAIN_WARM:
 		return (r->nr_deaths / deaths + 1) * deaths - 1;
 	case FL_RETAIN_AGE:
-		return r->oldest ? r->oldest->died + deaths + 1 : UINT64_MAX;
+		return item ? r->nr_deaths + deaths + 1 -
+			      ((uint32_t)r->nr_deaths - item->died) :
+			      UINT64_MAX;
 	default:
 		return UINT64_MAX;
 	}
@@ -490,7 +514,7 @@ void fl_retain_decide(struct fl_retain *r)
 		shed_aged(r);
 		break;
 	case FL_RETAIN_WARM:
-		shed_down_to(r, recent_use(r));
+		shed_down_to(r, r->bound_bytes);
 		break;
 	}
 	flush(r);
@@ -502,11 +526,11 @@ void fl_retain_decide(struct fl_retain *r)
 
 void fl_retain_forget(struct fl_retain *r)
 {
-	while (r->oldest) {
-		struct fl_retain_item *item = r->oldest;
+	struct fl_retain_item *item;
 
+	while ((item = oldest(r))) {
 		r->warm_bytes -= item->bytes;
-		unlink_item(r, item);
+		unlink_item(item);
 		item->bytes = 0;
 	}
 }

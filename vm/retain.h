@@ -134,18 +134,32 @@ struct fl_retain_config {
 	void *owner;
 };
 
+/* In a ring with struct fl_retain's; NULL in one that is in none. */
+struct fl_retain_link {
+	struct fl_retain_link *newer, *older;
+};
+
+/*
+ * A cache line of its own: programs with small blocks use and drop them so often
+ * that this line is most of what a policy costs.
+ */
 struct fl_retain_item {
-	struct fl_retain_item *newer, *older;	/* of the warm dead ones */
+	struct fl_retain_link link;	/* of the warm dead ones */
 	char *top;
 	uint64_t bytes;		/* warm, below top */
-	uint64_t used;		/* of bytes, by the last lifetime */
-	uint64_t out;		/* what its use took from the level */
 	uint64_t closed;	/* bytes below top that have to be opened */
-	uint64_t died;		/* at which death */
-	uint64_t recent[2];	/* age: most used in this half, and in the last */
-	uint64_t half;		/* age: since which death */
-	bool dead;
-};
+	union {
+		struct {
+			uint64_t used;	/* of bytes, by the last lifetime */
+			uint64_t out;	/* what its use took from the level */
+		} warm;
+		/* Most used in this half, and in the last; not if whole. */
+		uint64_t recent[2];
+	} by;
+	/* Deaths, counted modulo 2^32: deaths= is at most a quarter of that. */
+	uint32_t died;		/* at which */
+	uint32_t half;		/* age: since which */
+} __attribute__((aligned(64)));
 
 #define FL_RETAIN_WINDOWS	16u
 #define FL_RETAIN_RANGES	256u	/* most that a batch has */
@@ -155,8 +169,9 @@ struct fl_retain {
 	struct fl_giver giver;
 	pid_t pid;			/* the giver's process */
 	volatile struct fl_events *events;
-	struct fl_retain_item *newest, *oldest;
+	struct fl_retain_link ring;	/* newer: the oldest; older: the newest */
 	uint64_t warm_bytes;		/* of dead items */
+	uint64_t bound_bytes;		/* with more there is something to decide */
 	uint64_t nr_deaths;
 	uint64_t quiet;		/* until this death there is nothing to decide */
 	/* Of dead memory, used or not: only its ups and downs count. */
