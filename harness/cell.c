@@ -144,6 +144,7 @@ static int check(struct run *r, const char *what, int err,
 	return 0;
 }
 
+/* If the kernel wants one from us. */
 static int create_region(struct run *r)
 {
 	int err;
@@ -151,10 +152,7 @@ static int create_region(struct run *r)
 	if (fl_workload_is_program(&r->w))
 		return 0;
 	err = r->s->region_create(r->heap, &r->region);
-	if (err)
-		return fail(r, "region_create: %s", strerror(-err));
-	fl_model_create(r->model, 0);
-	return 0;
+	return err ? fail(r, "region_create: %s", strerror(-err)) : 0;
 }
 
 /*
@@ -206,20 +204,25 @@ static int verify(struct run *r)
 	return err;
 }
 
-static void close_heap(struct run *r)
+static void close_bare(struct run *r)
 {
 	if (r->region)
 		r->s->region_destroy(r->region);
 	if (r->heap)
 		r->s->close(r->heap);
-	fl_model_free(r->model);
 	r->region = NULL;
 	r->heap = NULL;
+}
+
+static void close_heap(struct run *r)
+{
+	close_bare(r);
+	fl_model_free(r->model);
 	r->model = NULL;
 }
 
-/* A heap with an empty region, if the kernel wants one from us. */
-static int open_heap(struct run *r)
+/* A heap with an empty region, and no model yet. */
+static int open_bare(struct run *r)
 {
 	struct fl_open_args args = {
 		.values = r->cell->values, .cpu = r->cell->cpu,
@@ -237,15 +240,31 @@ static int open_heap(struct run *r)
 		r->heap = NULL;
 		return fail(r, "open: %s", strerror(-err));
 	}
+	return create_region(r);
+}
+
+static int make_model(struct run *r)
+{
 	r->model = fl_model_new(r->s, r->heap, r->w.nr_regions_max);
 	if (!r->model)
 		return fail(r, "model: %s", strerror(ENOMEM));
-	return create_region(r);
+	if (r->region)
+		fl_model_create(r->model, 0);
+	return 0;
+}
+
+static int open_heap(struct run *r)
+{
+	int err = open_bare(r);
+
+	return err ? err : make_model(r);
 }
 
 /* First touch: no object's page is resident when the lifetime begins. */
 static int make_fresh(struct run *r)
 {
+	int err;
+
 	if (r->cell->fresh == FL_FRESH_HEAP) {
 		close_heap(r);
 		return open_heap(r);
@@ -257,28 +276,53 @@ static int make_fresh(struct run *r)
 	}
 	r->s->trim(r->heap);
 	fl_model_trim(r->model);
-	return create_region(r);
+	err = create_region(r);
+	if (!err && r->region)
+		fl_model_create(r->model, 0);
+	return err;
+}
+
+/* Of a batch, in parts: what is between a stop and the next start is ours. */
+struct stopwatch {
+	struct fl_counters *counters;	/* NULL: time alone */
+	struct fl_counts counts;
+	uint64_t ticks, start;
+	bool stopped;			/* once at least: counts are something */
+};
+
+static void watch_start(struct stopwatch *watch)
+{
+	if (watch->counters)
+		fl_counters_start(watch->counters);
+	watch->start = fl_clock_ticks();
+}
+
+static void watch_stop(struct stopwatch *watch)
+{
+	struct fl_counts counts;
+
+	watch->ticks += fl_clock_ticks() - watch->start;
+	if (!watch->counters)
+		return;
+	fl_counters_stop(watch->counters, &counts);
+	fl_counts_add(&watch->counts, &counts, !watch->stopped);
+	watch->stopped = true;
 }
 
 static int run_batch(struct run *r, const struct fl_kernel *k,
 		     uint64_t nr_lifetimes, uint64_t checksum,
-		     struct fl_slow_watch *watch,
-		     struct fl_counters *counters, struct fl_counts *counts,
-		     uint64_t *ticks, struct fl_batch_result *result)
+		     struct fl_slow_watch *slow, struct stopwatch *watch,
+		     struct fl_batch_result *result)
 {
-	uint64_t before = heap_events(r->heap), start, implied;
+	uint64_t before = heap_events(r->heap), implied;
 	struct fl_batch batch;
 	int err;
 
 	fl_workload_batch(&r->w, r->heap, r->region, nr_lifetimes, &batch);
-	batch.watch = watch;
-	if (counters)
-		fl_counters_start(counters);
-	start = fl_clock_ticks();
+	batch.watch = slow;
+	watch_start(watch);
 	err = k->run(&batch, result);
-	*ticks = fl_clock_ticks() - start;
-	if (counters)
-		fl_counters_stop(counters, counts);
+	watch_stop(watch);
 	err = check(r, fl_mode_name(k->mode), err, result, checksum);
 	if (err)
 		return err;
@@ -291,17 +335,71 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 	return 0;
 }
 
+/* Since @before, more of it. */
+static void add_events(struct fl_events *sum, const struct fl_heap *heap,
+		       const struct fl_events *before)
+{
+	const struct fl_events now = *events_of(heap);
+
+	sum->nr_hits += now.nr_hits - before->nr_hits;
+	sum->nr_refills += now.nr_refills - before->nr_refills;
+	sum->nr_given_pages += now.nr_given_pages - before->nr_given_pages;
+	sum->nr_give_calls += now.nr_give_calls - before->nr_give_calls;
+	sum->nr_give_failures += now.nr_give_failures - before->nr_give_failures;
+}
+
+/*
+ * The life of a heap, all of it timed: opening, one lifetime, closing, which takes
+ * away the pages that the strategy has kept (docs/decisions/0049).
+ */
+static int run_life(struct run *r, const struct fl_kernel *k,
+		    struct stopwatch *watch, struct fl_events *events,
+		    struct fl_batch_result *result)
+{
+	const struct fl_events none = { 0 };
+	int err;
+
+	close_heap(r);
+	watch_start(watch);
+	err = open_bare(r);
+	watch_stop(watch);
+	err = err ? err : make_model(r);
+	err = err ? err : run_batch(r, k, 1, r->checksum, NULL, watch, result);
+	if (err)
+		return err;
+	add_events(events, r->heap, &none);
+	watch_start(watch);
+	close_bare(r);
+	watch_stop(watch);
+	return 0;
+}
+
+/* A timed batch of whichever kind. */
+static int run_timed(struct run *r, const struct fl_kernel *k,
+		     uint64_t nr_lifetimes, struct stopwatch *watch,
+		     struct fl_events *events, struct fl_batch_result *result)
+{
+	struct fl_events before;
+	int err;
+
+	if (r->cell->fresh == FL_FRESH_HEAP)
+		return run_life(r, k, watch, events, result);
+	before = *events_of(r->heap);
+	err = run_batch(r, k, nr_lifetimes, r->checksum, NULL, watch, result);
+	if (!err)
+		add_events(events, r->heap, &before);
+	return err;
+}
+
 static int timed(struct run *r)
 {
 	const struct fl_kernel *k = find_kernel(r, r->s, r->cell->planted ?
 						FL_PLANTED : FL_TIMED);
 	uint64_t nr_batches = r->w.nr_lifetimes < NR_BATCHES ?
 			      r->w.nr_lifetimes : NR_BATCHES;
-	uint64_t per_batch, ticks, total = 0, allocs = 0, events = 0;
-	uint64_t hits = 0, refills = 0, nr = 0;
-	uint64_t given_pages = 0, give_calls = 0, give_failures = 0;
+	uint64_t per_batch, total = 0, allocs = 0, events = 0, nr = 0;
+	struct fl_events sum = { 0 };
 	struct fl_counters *counters = NULL;
-	struct fl_counts counts;
 	struct fl_batch_result result;
 	double best = INFINITY;
 	int err;
@@ -321,12 +419,13 @@ static int timed(struct run *r)
 
 	/* Warm: every page touched, branches and caches as they will be. */
 	if (!r->cell->fresh) {
+		struct stopwatch none = { .counters = NULL };
 		uint64_t checksum;
 
 		err = expect(r, 1, 0, &checksum);
 		for (int i = 0; i < 2 && !err; i++)
-			err = run_batch(r, k, 1, checksum, NULL, NULL, NULL,
-					&ticks, &result);
+			err = run_batch(r, k, 1, checksum, NULL, &none,
+					&result);
 		if (err)
 			return err;
 	}
@@ -335,39 +434,43 @@ static int timed(struct run *r)
 	if (err)
 		return fail(r, "counters: %s", strerror(-err));
 	while (nr < nr_batches) {
-		struct fl_events before;
+		struct stopwatch watch = { .counters = counters };
+		struct fl_events of_batch = { 0 };
 		double ns;
 
-		if (r->cell->fresh)
+		if (r->cell->fresh == FL_FRESH)
 			err = make_fresh(r);
 		if (err)
 			break;
-		before = *events_of(r->heap);
 		fl_quiet_begin(&r->out->quiet);
-		err = run_batch(r, k, per_batch, r->checksum, NULL, counters,
-				&counts, &ticks, &result);
+		err = run_timed(r, k, per_batch, &watch, &of_batch, &result);
 		if (err)
 			break;
-		ns = fl_clock_ns(&r->out->clock, ticks);
+		ns = fl_clock_ns(&r->out->clock, watch.ticks);
 		if (!fl_quiet_end(&r->out->quiet, ns))
 			continue;
 		nr++;
-		fl_sample_count(r->out, &counts);
+		fl_sample_count(r->out, &watch.counts);
 		ns /= (double)result.nr_allocs;
 		best = ns < best ? ns : best;
-		total += ticks;
+		total += watch.ticks;
 		allocs += result.nr_allocs;
 		events += result.nr_events;
-		hits += events_of(r->heap)->nr_hits - before.nr_hits;
-		refills += events_of(r->heap)->nr_refills - before.nr_refills;
-		given_pages += events_of(r->heap)->nr_given_pages -
-			       before.nr_given_pages;
-		give_calls += events_of(r->heap)->nr_give_calls -
-			      before.nr_give_calls;
-		give_failures += events_of(r->heap)->nr_give_failures -
-				 before.nr_give_failures;
+		sum.nr_hits += of_batch.nr_hits;
+		sum.nr_refills += of_batch.nr_refills;
+		sum.nr_given_pages += of_batch.nr_given_pages;
+		sum.nr_give_calls += of_batch.nr_give_calls;
+		sum.nr_give_failures += of_batch.nr_give_failures;
 	}
 	fl_counters_close(counters);
+	/* For the census: what a further lifetime leaves. */
+	if (!err && r->cell->fresh == FL_FRESH_HEAP) {
+		struct stopwatch none = { .counters = NULL };
+
+		err = make_fresh(r);
+		err = err ? err : run_batch(r, k, 1, r->checksum, NULL, &none,
+					    &result);
+	}
 	if (err)
 		return err;
 
@@ -382,14 +485,14 @@ static int timed(struct run *r)
 	set(r, FL_METRIC_nr_batches, (double)nr_batches);
 	set(r, FL_METRIC_nr_lifetimes, (double)(nr_batches * per_batch));
 	set(r, FL_METRIC_lifetime_bytes, (double)r->w.lifetime_bytes);
-	set(r, FL_METRIC_events, (double)(hits + refills));
+	set(r, FL_METRIC_events, (double)(sum.nr_hits + sum.nr_refills));
 	/* run_batch compared each batch; a difference does not get here. */
-	set(r, FL_METRIC_events_implied, (double)(hits + refills));
-	set(r, FL_METRIC_hits, (double)hits);
-	set(r, FL_METRIC_refills, (double)refills);
-	set(r, FL_METRIC_given_pages, (double)given_pages);
-	set(r, FL_METRIC_give_calls, (double)give_calls);
-	set(r, FL_METRIC_give_failures, (double)give_failures);
+	set(r, FL_METRIC_events_implied, (double)(sum.nr_hits + sum.nr_refills));
+	set(r, FL_METRIC_hits, (double)sum.nr_hits);
+	set(r, FL_METRIC_refills, (double)sum.nr_refills);
+	set(r, FL_METRIC_given_pages, (double)sum.nr_given_pages);
+	set(r, FL_METRIC_give_calls, (double)sum.nr_give_calls);
+	set(r, FL_METRIC_give_failures, (double)sum.nr_give_failures);
 	return 0;
 }
 
@@ -422,7 +525,7 @@ static void measure_floor(struct run *r)
 static int latency(struct run *r)
 {
 	const struct fl_kernel *k = find_kernel(r, r->s, FL_LATENCY);
-	uint64_t wanted = r->cell->latency_events, lifetimes = 1, ticks;
+	uint64_t wanted = r->cell->latency_events, lifetimes = 1;
 	uint64_t most = LATENCY_ALLOCS_MAX / r->w.nr_objects, per_batch, checksum;
 	double events = r->out->value[FL_METRIC_events] /
 			r->out->value[FL_METRIC_nr_lifetimes];
@@ -449,6 +552,8 @@ static int latency(struct run *r)
 	}
 	err = expect(r, per_batch, 0, &checksum);
 	for (uint64_t done = 0; !err && done < lifetimes;) {
+		struct stopwatch timer = { .counters = NULL };
+
 		if (r->cell->fresh)
 			err = make_fresh(r);
 		if (err)
@@ -457,10 +562,10 @@ static int latency(struct run *r)
 			fl_watch_begin(&watch);
 		fl_hist_reset(batch);
 		fl_quiet_begin(&r->out->quiet);
-		err = run_batch(r, k, per_batch, checksum, &watch.base, NULL,
-				NULL, &ticks, &result);
+		err = run_batch(r, k, per_batch, checksum, &watch.base, &timer,
+				&result);
 		if (!err && fl_quiet_end(&r->out->quiet,
-					 fl_clock_ns(&r->out->clock, ticks)) &&
+					 fl_clock_ns(&r->out->clock, timer.ticks)) &&
 		    learned) {
 			fl_hist_merge(r->out->slow, batch);
 			done += per_batch;

@@ -26,8 +26,8 @@ enum fl_fresh {
 	FL_WARM,		/* what two lifetimes before it left */
 	FL_FRESH,		/* of objects nothing: before each, untimed, the region
 				   is destroyed and the heap trimmed; needs trim() */
-	FL_FRESH_HEAP,		/* nothing at all: each has a heap of its own, opened
-				   and closed untimed */
+	FL_FRESH_HEAP,		/* nothing at all: each has a heap of its own, and
+				   is timed from opening it to having closed it */
 };
 
 struct fl_cell {

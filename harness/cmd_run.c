@@ -28,7 +28,7 @@ static const struct argp_option options[] = {
 	{ "set", 's', "NAME=VALUE,...", 0, "tunables of the strategy; `faultline list NAME` shows them", 2 },
 	{ "module", KEY_MODULE, "FILE", 0, "load the strategy from this file", 2 },
 	{ "latency-events", KEY_LATENCY, "N", 0, "slow paths to time one by one (1000; 0: none)", 3 },
-	{ "fresh", KEY_FRESH, "yes|heap", OPTION_ARG_OPTIONAL, "first touch: before each lifetime, untimed, give all pages back (yes), or close the heap and open another (heap)", 3 },
+	{ "fresh", KEY_FRESH, "yes|heap", OPTION_ARG_OPTIONAL, "first touch: before each lifetime, untimed, give all pages back (yes); or time it in a heap of its own, from opening to closing (heap)", 3 },
 	{ "account", KEY_ACCOUNT, NULL, 0, "count resident pages along the way, instead of timing", 3 },
 	{ "planted", KEY_PLANTED, NULL, 0, "add a known slowdown to every allocation (fill, 16 bytes)", 3 },
 	{ "cpu", KEY_CPU, "N", 0, "pin to this CPU (the one we are on)", 4 },

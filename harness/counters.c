@@ -389,6 +389,20 @@ void fl_counters_stop(struct fl_counters *counters, struct fl_counts *out)
 	count_steal(counters, &out->count[FL_COUNTER_steal_ms]);
 }
 
+void fl_counts_add(struct fl_counts *sum, const struct fl_counts *more,
+		   bool first)
+{
+	for (int id = 0; id < FL_NR_COUNTERS; id++) {
+		struct fl_count *count = &sum->count[id];
+		const uint64_t before = first ? 0 : count->value;
+
+		if (!first && !count->have)
+			continue;
+		*count = more->count[id];
+		count->value += before;
+	}
+}
+
 json_t *fl_counts_json(const struct fl_counts *counts)
 {
 	json_t *json = json_object(), *reasons = json_object();

@@ -98,6 +98,13 @@ void fl_counters_start(struct fl_counters *counters);
 void fl_counters_stop(struct fl_counters *counters, struct fl_counts *out);
 
 /*
+ * fl_counts_add: @more on top of @sum, which @first begins.  What could not be
+ * counted once is not counted.
+ */
+void fl_counts_add(struct fl_counts *sum, const struct fl_counts *more,
+		   bool first);
+
+/*
  * fl_counts_json: {"minor_faults": 12, "cycles": null, ...,
  *	"reasons": {"cycles": "..."}, "user_only": ["branches"],
  *	"running_share": {"instructions": 0.66}}

@@ -107,16 +107,7 @@ int fl_sample_refuse(struct fl_sample *sample, const char *format, ...)
 
 void fl_sample_count(struct fl_sample *sample, const struct fl_counts *more)
 {
-	for (int c = 0; c < FL_NR_COUNTERS; c++) {
-		struct fl_count *sum = &sample->counts.count[c];
-		const uint64_t before = sample->counted ? sum->value : 0;
-
-		/* Unavailable once is unavailable. */
-		if (sample->counted && !sum->have)
-			continue;
-		*sum = more->count[c];
-		sum->value += before;
-	}
+	fl_counts_add(&sample->counts, more, !sample->counted);
 	sample->counted = true;
 }
 
