@@ -248,9 +248,25 @@ static bool holds(const struct fl_claim_rule *rule, double low, double high)
 	return false;
 }
 
+/* What the query told stays, behind why it decides nothing. */
+static int set_undecided(const struct fl_claim *claim, struct fl_verdict *v,
+			 struct fl_complaint *why)
+{
+	char *told = v->reason;
+	int err;
+
+	v->reason = NULL;
+	err = set_reason(v, why, "the interval is neither %s nor %s%s%s",
+			 claim->confirm.text, claim->refute.text,
+			 told ? "; " : "", told ? told : "");
+	free(told);
+	return err;
+}
+
 static int weigh(const struct fl_claim *claim, struct fl_verdict *v,
 		 struct fl_complaint *why)
 {
+	const bool invalid = v->kind == FL_INCONCLUSIVE;
 	bool confirmed, refuted;
 
 	if (isnan(v->value)) {
@@ -270,9 +286,8 @@ static int weigh(const struct fl_claim *claim, struct fl_verdict *v,
 			     ": let them exclude each other");
 	v->kind = confirmed ? FL_CONFIRMED : refuted ? FL_REFUTED :
 						       FL_INCONCLUSIVE;
-	return confirmed || refuted ? 0 :
-	       set_reason(v, why, "the interval is neither %s nor %s",
-			  claim->confirm.text, claim->refute.text);
+	return confirmed || refuted || invalid ? 0 :
+	       set_undecided(claim, v, why);
 }
 
 int fl_verdict_judge(sqlite3 *db, const struct fl_claim *claim,
