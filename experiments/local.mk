@@ -43,6 +43,9 @@ nobase_dist_pkgdata_DATA += \
 	%D%/13-builders/plots.ini \
 	%D%/14-json/README.md \
 	%D%/14-json/plan.ini \
+	%D%/15-which-strategy/README.md \
+	%D%/15-which-strategy/claims.ini \
+	%D%/15-which-strategy/plan.ini \
 	%D%/README.md \
 	%D%/first-light/README.md \
 	%D%/first-light/claims.ini \
