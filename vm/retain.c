@@ -151,6 +151,7 @@ int fl_retain_open(const struct fl_retain_config *config, size_t nr_items,
 	r->bound_bytes = config->when == FL_RETAIN_DEATH ? 0 :
 			 config->when == FL_RETAIN_BUDGET ? config->keep_bytes :
 							    UINT64_MAX;
+	r->page_bytes = fl_page_bytes();
 	r->pid = getpid();
 	r->events = events;
 	r->bytes = bytes;
@@ -164,6 +165,18 @@ void fl_retain_close(struct fl_retain *r)
 		return;
 	fl_giver_close(&r->giver);
 	fl_release((char *)r, r->bytes);
+}
+
+/* Deaths so far. */
+static uint64_t now(const struct fl_retain *r)
+{
+	return r->decide_at - r->nr_left;
+}
+
+static void decide_at(struct fl_retain *r, uint64_t death)
+{
+	r->nr_left = death - now(r);
+	r->decide_at = death;
 }
 
 static struct fl_retain_item *item_of(struct fl_retain_link *link)
@@ -214,13 +227,13 @@ static uint64_t most(uint64_t a, uint64_t b)
 static void note_recent(struct fl_retain *r, struct fl_retain_item *item,
 			uint64_t used)
 {
-	const uint32_t now = (uint32_t)r->nr_deaths, since = now - item->half;
+	const uint32_t since = (uint32_t)now(r) - item->half;
 	uint64_t *const recent = item->by.recent;
 
 	if (since > r->config.deaths) {
 		recent[1] = since > 2 * r->config.deaths ? 0 : recent[0];
 		recent[0] = 0;
-		item->half = now;
+		item->half = (uint32_t)now(r);
 	}
 	recent[0] = most(recent[0], used);
 }
@@ -247,7 +260,7 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 {
 	const bool age = r->config.when == FL_RETAIN_AGE;
 
-	used = fl_page_round(used);
+	used = (used + r->page_bytes - 1) & ~(r->page_bytes - 1);
 	leave_dead(r, item);
 	if (r->config.when == FL_RETAIN_WARM)
 		note_level(r, item, used);
@@ -255,16 +268,16 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 		note_recent(r, item, used);
 	item->top = top;
 	item->bytes = most(item->bytes, used);
-	item->died = (uint32_t)r->nr_deaths;
+	item->died = (uint32_t)now(r);
 	if (item->bytes) {
 		r->warm_bytes += item->bytes;
 		link_below(&r->ring, &item->link);
 	}
 	/* Items that go whole do so by their own age, behind all older ones. */
 	if (r->warm_bytes > r->bound_bytes || (age && !r->config.whole))
-		r->quiet = 0;
+		decide_at(r, now(r));
 	else if (age && oldest(r) == item)
-		r->quiet = r->nr_deaths + r->config.deaths + 1;
+		decide_at(r, now(r) + r->config.deaths + 1);
 }
 
 int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
@@ -426,15 +439,15 @@ static void shed_down_to(struct fl_retain *r, uint64_t keep)
 
 static void shed_aged(struct fl_retain *r)
 {
-	const uint32_t now = (uint32_t)r->nr_deaths;
+	const uint32_t death = (uint32_t)now(r);
 	struct fl_retain_item *item;
 
-	while ((item = oldest(r)) && now - item->died > r->config.deaths)
+	while ((item = oldest(r)) && death - item->died > r->config.deaths)
 		shed_item(r, item, item->bytes);
 	if (r->config.whole)
 		return;
 	for (struct fl_retain_link *link = r->ring.older, *older;
-	     link != &r->ring && item_of(link)->died == now; link = older) {
+	     link != &r->ring && item_of(link)->died == death; link = older) {
 		item = item_of(link);
 		older = link->older;
 		if (item->bytes > most(item->by.recent[0], item->by.recent[1]))
@@ -465,7 +478,7 @@ static uint64_t recent_use(const struct fl_retain *r)
 
 static void end_window(struct fl_retain *r)
 {
-	if (r->nr_deaths % r->config.deaths)
+	if (now(r) % r->config.deaths)
 		return;
 	r->swings[r->nr_windows++ % FL_RETAIN_WINDOWS] =
 		(uint64_t)(r->level_high - r->level_low);
@@ -482,10 +495,10 @@ static uint64_t next_decision(struct fl_retain *r)
 	switch (r->config.when) {
 	case FL_RETAIN_EVERY:
 	case FL_RETAIN_WARM:
-		return (r->nr_deaths / deaths + 1) * deaths - 1;
+		return (now(r) / deaths + 1) * deaths - 1;
 	case FL_RETAIN_AGE:
-		return item ? r->nr_deaths + deaths + 1 -
-			      ((uint32_t)r->nr_deaths - item->died) :
+		return item ? now(r) + deaths + 1 -
+			      ((uint32_t)now(r) - item->died) :
 			      UINT64_MAX;
 	default:
 		return UINT64_MAX;
@@ -496,6 +509,7 @@ void fl_retain_decide(struct fl_retain *r)
 {
 	const struct fl_retain_config *c = &r->config;
 
+	r->nr_left = 0;
 	switch (c->when) {
 	case FL_RETAIN_NEVER:
 		break;
@@ -503,7 +517,7 @@ void fl_retain_decide(struct fl_retain *r)
 		shed_down_to(r, 0);
 		break;
 	case FL_RETAIN_EVERY:
-		if ((r->nr_deaths + 1) % c->deaths == 0)
+		if ((now(r) + 1) % c->deaths == 0)
 			shed_down_to(r, 0);
 		break;
 	case FL_RETAIN_BUDGET:
@@ -518,10 +532,10 @@ void fl_retain_decide(struct fl_retain *r)
 		break;
 	}
 	flush(r);
-	r->nr_deaths++;
+	r->decide_at++;
 	if (c->when == FL_RETAIN_WARM)
 		end_window(r);
-	r->quiet = next_decision(r);
+	decide_at(r, next_decision(r));
 }
 
 void fl_retain_forget(struct fl_retain *r)

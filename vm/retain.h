@@ -169,11 +169,12 @@ struct fl_retain {
 	struct fl_giver giver;
 	pid_t pid;			/* the giver's process */
 	volatile struct fl_events *events;
+	uint64_t page_bytes;
 	struct fl_retain_link ring;	/* newer: the oldest; older: the newest */
 	uint64_t warm_bytes;		/* of dead items */
 	uint64_t bound_bytes;		/* with more there is something to decide */
-	uint64_t nr_deaths;
-	uint64_t quiet;		/* until this death there is nothing to decide */
+	uint64_t decide_at;	/* until this death there is nothing to decide */
+	uint64_t nr_left;	/* deaths until then */
 	/* Of dead memory, used or not: only its ups and downs count. */
 	int64_t level, level_low, level_high;
 	uint64_t swings[FL_RETAIN_WINDOWS], nr_windows;
@@ -236,9 +237,7 @@ void fl_retain_decide(struct fl_retain *retain);
  */
 static inline void fl_retain_death(struct fl_retain *retain)
 {
-	if (retain->nr_deaths < retain->quiet)
-		retain->nr_deaths++;
-	else
+	if (!retain->nr_left--)
 		fl_retain_decide(retain);
 }
 
