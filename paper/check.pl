@@ -7,13 +7,15 @@
 #
 # Complains, with file and line, of
 #
-#	a number that is typed, in digits or words, outside of \param, \reported
-#	and \code: \num, \within and the others take it from results
+#	a number that is typed, in digits, words or fractions ("a third of", "half"),
+#	outside of \param, \reported and \code: \num, \within and the others take
+#	it from results
 #	\reported in a paragraph that cites nobody
 #	a number, table or claim that nobody defines, and one of numbers.ini that
 #	nobody uses
 #	a reference that is not in the bibliography, and one of it that is not cited
-#	a note, N1 to N13, whose claims stand nowhere, or twice
+#	a note, N1 to N13, or open question, Q1 or Q2, whose claims stand nowhere, or
+#	twice
 #
 # Exit status: 0; 1 if there was a complaint; 2 if the command line makes no sense.
 
@@ -65,8 +67,13 @@ for my $file (@claims) {
 
 my $braces;
 $braces = qr/\{(?:[^{}]++|(??{ $braces }))*\}/;
-my $units = qr/(?:fold|(?:\s+|-)(?:times|percent|per\s+cent|(?:nano|micro|milli)?seconds?|cycles|bytes|KiB|MiB|GiB|pages|instructions))/;
-my $words = qr/two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?/;
+my $units = qr/(?:fold|(?:\s+|-)(?:times|percent|per\s+cent|(?:nano|micro|milli)?seconds?|cycles|bytes|KiB|MiB|GiB|pages|instructions))/i;
+my $words = qr/two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?/i;
+my $counts = qr/an?|one|two|three|four|five|six|seven|eight|nine/i;
+my $part = qr/third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|sixteenth|twentieth|hundredth|thousandth/i;
+# "A third way" and "a tenth of a second" differ in what comes next.
+my $of_what = qr/(?=\s+(?:of|more|less|fewer|as|again|the|faster|slower|longer|shorter|cheaper|dearer|lower|higher|smaller|larger)\b|\s*(?:[.,;:)]|\z))/i;
+my $fractions = qr/(?<!other\s)half(?!-)|halves|halved|(?:$part)s|(?:$counts)[\s-]+(?:$part)$of_what|(?:doubl|tripl|quadrupl)e[sd]\s+(?:the|its|their)|as\s+much\s+again|orders?\s+of\s+magnitude|dozens?/i;
 
 # What a name stands for is elsewhere.  Newlines stay, so that lines can be counted.
 sub blank
@@ -131,11 +138,11 @@ sub check_paragraph
 	$left =~ s/\\(?:code|texttt)\{[A-Za-z_\\][^{}]*\}/blank($&)/ge;
 	$left =~ s/\\(?:multicolumn|cmidrule)(?:\([^)]*\))?$braces/blank($&)/ge;
 	$left =~ s/\\\\\[[^\]]*\]/blank($&)/ge;
-	$left =~ s/\bN(?:[1-9]|1[0-3])\b/blank($&)/ge;
+	$left =~ s/\b(?:N(?:[1-9]|1[0-3])|Q[12])\b/blank($&)/ge;
 	while ($left =~ /([^\s{}]*\d[^\s{}]*)/g) {
 		complain($file, $first + (substr($left, 0, $-[0]) =~ tr/\n//), "\"$1\" is typed");
 	}
-	while ($left =~ /\b((?:$words)$units|twice|thrice|half\s+as)\b/gi) {
+	while ($left =~ /\b((?:$words)$units|twice|thrice|$fractions)\b/gi) {
 		complain($file, $first + (substr($left, 0, $-[0]) =~ tr/\n//), "\"$1\" is typed");
 	}
 }
@@ -149,7 +156,7 @@ for my $kind (sort keys %defined) {
 for my $key (sort keys %reference) {
 	complain($bib, 1, "nobody cites $key") unless $cited{$key};
 }
-for my $i (1 .. 13) {
-	complain($tex[0], 1, "the claims about N$i stand nowhere") unless $noted{"N$i"};
+for my $note ((map { "N$_" } 1 .. 13), 'Q1', 'Q2') {
+	complain($tex[0], 1, "the claims about $note stand nowhere") unless $noted{$note};
 }
 exit $bad;

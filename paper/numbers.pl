@@ -305,16 +305,16 @@ sub write_verdicts
 	define("claims/$_", join("%\n", @{$of_note{$_}})) for sort keys %of_note;
 	my @rows;
 	my %sum;
-	for my $i (1 .. 13) {
-		my $of = $notes{"N$i"};
+	for my $note ((map { "N$_" } 1 .. 13), 'Q1', 'Q2') {
+		my $of = $notes{$note};
 
 		unless ($of) {
-			missing("N$i: no claim of it is known");
-			push @rows, "N$i & \\multicolumn{4}{l}{\\notmeasured}\\\\";
+			missing("$note: no claim of it is known");
+			push @rows, "$note & \\multicolumn{4}{l}{\\notmeasured}\\\\";
 			next;
 		}
 		$sum{$_} += $of->{$_} // 0 for keys %case;
-		push @rows, join(' & ', "N$i", map { $of->{$_} // 0 }
+		push @rows, join(' & ', $note, map { $of->{$_} // 0 }
 				 sort { $case{$a} <=> $case{$b} } keys %case) . '\\\\';
 	}
 	define('rows/verdicts', join("%\n", @rows));
