@@ -42,6 +42,7 @@ nobase_dist_pkgdata_DATA += \
 	%D%/13-builders/plan.ini \
 	%D%/13-builders/plots.ini \
 	%D%/14-json/README.md \
+	%D%/14-json/claims.ini \
 	%D%/14-json/plan.ini \
 	%D%/15-which-strategy/README.md \
 	%D%/15-which-strategy/claims.ini \
