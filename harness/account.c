@@ -14,6 +14,19 @@
 /* LazyFree pages, page tables and VMAs are looked at every so many censuses. */
 #define PROCESS_EVERY	8u
 
+/*
+ * And all parts of all ranges, whatever the page tables say; pages that go while the
+ * strategy is asked are counted one by one as often.
+ */
+#define SEARCH_EVERY	24u
+
+/*
+ * The ledger is timed at every so many events.  What takes this long was interrupted:
+ * no call does but the death of a region of some 10,000 pages.
+ */
+#define TIMED_EVERY	32u
+#define TIMED_MOST_NS	50000.0
+
 #define fail(a, ...)	fl_sample_fail((a)->out, __VA_ARGS__)
 
 /* The ranges of the heap, ascending. */
@@ -46,7 +59,7 @@ static int count_private(const struct fl_account *a, bool exactly,
 
 static int get_ranges(struct fl_account *a, struct ranges *r)
 {
-	const bool exactly = a->nr_censuses % PROCESS_EVERY == 0;
+	const bool exactly = a->nr_censuses % SEARCH_EVERY == 0;
 	uint64_t before = 0, after = 0, lag = 0;
 	int unknown = count_private(a, exactly, &before, &lag);
 
@@ -95,17 +108,19 @@ static int count_outside(const struct fl_account *a, struct ranges *r,
 	return err;
 }
 
-/* What is handed to the ledger: a run of resident pages of one kind. */
+/* What is handed to the ledger: runs of resident pages of one kind. */
 struct taking {
 	struct fl_account *account;
 	enum fl_range_kind kind;
+	uint64_t pages;
 };
 
 static void add_run(void *arg, char *base, uint64_t pages)
 {
-	const struct taking *t = arg;
+	struct taking *t = arg;
 
 	fl_ledger_resident(t->account->ledger, base, pages, t->kind);
+	t->pages += pages;
 }
 
 static void add_watched_run(void *arg, char *base, uint64_t pages, bool written)
@@ -115,6 +130,39 @@ static void add_watched_run(void *arg, char *base, uint64_t pages, bool written)
 	if (written)
 		fl_ledger_written(t->account->ledger, base, pages);
 	add_run(arg, base, pages);
+}
+
+static int take_resident(struct taking *t, char *base, size_t bytes)
+{
+	return fl_census_runs(&t->account->census, base, bytes, add_run, t);
+}
+
+static int take_written(struct taking *t, char *base, size_t bytes)
+{
+	return fl_written_take(&t->account->written, base, bytes,
+			       add_watched_run, t);
+}
+
+/*
+ * @take what lies between @low and @high: all of it, or where there is no new page
+ * table, and so no first page of a place, the places that the ledger knows.  A gigabyte
+ * that is reserved for a region has 512 empty entries, which the kernel walks one by
+ * one.
+ */
+static int take_places(struct taking *t, uintptr_t low, uintptr_t high,
+		       int (*take)(struct taking *, char *, size_t))
+{
+	const struct fl_account *a = t->account;
+	uintptr_t end;
+	int err = 0;
+
+	if (a->everywhere)
+		return take(t, (char *)low, high - low);
+	while (!err && fl_ledger_place(a->ledger, &low, high, &end)) {
+		err = take(t, (char *)low, end - low);
+		low = end;
+	}
+	return err;
 }
 
 /* Nobody sees what is written, from here on. */
@@ -133,7 +181,6 @@ static int take_mappings(struct taking *t, const struct fl_range *range)
 {
 	struct fl_account *a = t->account;
 	FILE *f = fopen("/proc/self/maps", "re");
-	uintptr_t start, end;
 	char line[512];
 	int err = 0;
 
@@ -142,25 +189,22 @@ static int take_mappings(struct taking *t, const struct fl_range *range)
 	while (!err && fgets(line, sizeof(line), f)) {
 		uintptr_t low = (uintptr_t)range->base;
 		uintptr_t high = low + range->bytes;
-		uint64_t pages = 0;
+		char *dash;
+		const uintptr_t start = strtoull(line, &dash, 16);
+		const uintptr_t end = *dash == '-' ?
+				      strtoull(dash + 1, NULL, 16) : start;
 
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) != 2)
-			continue;
 		low = start > low ? start : low;
 		high = end < high ? end : high;
 		if (low >= high)
 			continue;
 		fl_written_watch(&a->written, (char *)low, high - low);
-		err = fl_written_take(&a->written, (char *)low, high - low,
-				      add_watched_run, t);
+		err = take_places(t, low, high, take_written);
 		if (err != -EPERM)
 			continue;
-		err = fl_census_runs(&a->census, (char *)low, high - low,
-				     add_run, t);
-		if (!err)
-			err = fl_census_pages(&a->census, a->census.best,
-					      (char *)low, high - low, &pages);
-		if (pages)
+		t->pages = 0;
+		err = take_places(t, low, high, take_resident);
+		if (t->pages)
 			stop_watching(a, "the strategy's own userfaultfd protects these pages, and a range has but one");
 	}
 	fclose(f);
@@ -171,15 +215,25 @@ static int take_mappings(struct taking *t, const struct fl_range *range)
 static int take_range(struct fl_account *a, const struct fl_range *range)
 {
 	struct taking t = { .account = a, .kind = range->kind };
+	const uintptr_t low = (uintptr_t)range->base;
 
 	if (a->unwatched || range->kind != FL_RANGE_OBJECTS)
-		return fl_census_runs(&a->census, range->base, range->bytes,
-				      add_run, &t);
+		return take_places(&t, low, low + range->bytes, take_resident);
 	/* Again each time: what is mapped anew is not watched yet. */
 	if (fl_written_watch(&a->written, range->base, range->bytes))
 		return take_mappings(&t, range);
-	return fl_written_take(&a->written, range->base, range->bytes,
-			       add_watched_run, &t);
+	return take_places(&t, low, low + range->bytes, take_written);
+}
+
+/* Is it time to look everywhere, or has a page table come or gone? */
+static bool look_everywhere(struct fl_account *a)
+{
+	const uint64_t before = a->table_bytes;
+
+	if (fl_census_tables(&a->table_bytes))
+		a->table_bytes = 0;
+	return !a->table_bytes || a->table_bytes != before ||
+	       a->nr_censuses % SEARCH_EVERY == 0;
 }
 
 static uint64_t heap_events(const struct fl_account *a)
@@ -279,6 +333,7 @@ static void take_census(struct fl_account *a)
 
 	if (a->err || (a->err = get_ranges(a, &r)))
 		return;
+	a->everywhere = look_everywhere(a);
 	fl_ledger_begin_census(a->ledger, a->nr_events);
 	if (!a->unwatched)
 		fl_ledger_watched(a->ledger);
@@ -302,22 +357,59 @@ static void take_census(struct fl_account *a)
 	p->vmas = a->process.nr_vmas;
 }
 
+/* Processor time of this thread. */
+static double thread_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static fl_cold void due_census(struct fl_account *a)
+{
+	const double cpu_s = thread_s();
+	const uint64_t start = fl_clock_ticks();
+
+	take_census(a);
+	a->census_ticks += fl_clock_ticks() - start;
+	a->census_cpu_s += thread_s() - cpu_s;
+	a->due += a->every;
+}
+
 static inline void count_event(struct fl_account *a)
 {
-	if (fl_unlikely(++a->nr_events >= a->due)) {
-		const uint64_t start = fl_clock_ticks();
+	if (fl_unlikely(++a->nr_events >= a->due))
+		due_census(a);
+}
 
-		take_census(a);
-		a->census_ticks += fl_clock_ticks() - start;
-		a->due += a->every;
-	}
+/* What the ledger takes, at a part of all events. */
+static inline bool is_timed(struct fl_account *a)
+{
+	if (fl_likely(a->nr_events % TIMED_EVERY))
+		return false;
+	a->ledger_start = fl_clock_ticks();
+	return true;
+}
+
+static inline void add_time(struct fl_account *a)
+{
+	const uint64_t ticks = fl_clock_ticks() - a->ledger_start;
+
+	if (ticks > a->timed_most)
+		return;
+	a->ledger_ticks += ticks;
+	a->nr_timed++;
 }
 
 static void on_object(struct fl_event_sink *sink, char *object, uint64_t bytes)
 {
 	struct fl_account *a = (struct fl_account *)sink;
+	const bool timed = is_timed(a);
 
 	fl_ledger_object(a->ledger, sink->slot, object, bytes);
+	if (fl_unlikely(timed))
+		add_time(a);
 	count_event(a);
 }
 
@@ -330,8 +422,11 @@ static void on_created(struct fl_event_sink *sink, uint32_t slot)
 static void on_died(struct fl_event_sink *sink, uint32_t slot)
 {
 	struct fl_account *a = (struct fl_account *)sink;
+	const bool timed = is_timed(a);
 
 	fl_ledger_died(a->ledger, slot);
+	if (fl_unlikely(timed))
+		add_time(a);
 	count_event(a);
 }
 
@@ -355,13 +450,20 @@ int fl_account_begin(struct fl_account *a, struct fl_sample *out)
 	return 0;
 }
 
-/* Processor time of this thread. */
-static double thread_s(void)
+/*
+ * Of each event, what counting took.  The censuses by processor time; the ledger by
+ * a part of its calls, less what the clock takes.  (The events of regions that are
+ * created are no call of the ledger's.)
+ */
+static double own_ns(const struct fl_account *a)
 {
-	struct timespec t;
+	const double events = (double)a->nr_events;
+	double ledger_ns = 0;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	if (a->nr_timed)
+		ledger_ns = fl_clock_ns(&a->out->clock, a->ledger_ticks) /
+			    (double)a->nr_timed - a->out->clock.pair_p50_ns;
+	return 1e9 * a->census_cpu_s / events + (ledger_ns > 0 ? ledger_ns : 0);
 }
 
 int fl_account_run(struct fl_account *a, const struct fl_strategy *strategy,
@@ -382,6 +484,8 @@ int fl_account_run(struct fl_account *a, const struct fl_strategy *strategy,
 			    &geometry, &a->ledger);
 	if (err)
 		return fail(a, "page ledger: %s", strerror(-err));
+	a->timed_most = (uint64_t)(TIMED_MOST_NS /
+				   fl_clock_ns(&a->out->clock, 1));
 	a->every = nr_events / FL_ACCOUNT_CENSUSES;
 	a->every += !a->every;
 	a->due = a->every;
@@ -395,13 +499,17 @@ int fl_account_run(struct fl_account *a, const struct fl_strategy *strategy,
 		fl_clock_ns(&a->out->clock, fl_clock_ticks() - start);
 	a->out->value[FL_METRIC_account_cpu_events_per_s] =
 		(double)a->nr_events / (thread_s() - cpu_s);
+	if (a->nr_events)
+		a->out->value[FL_METRIC_account_own_ns] = own_ns(a);
 	/* All but the one before the program, and one after it. */
 	if (a->nr_censuses > 1)
 		a->out->value[FL_METRIC_account_census_ns] =
 			fl_clock_ns(&a->out->clock, a->census_ticks) /
 			(double)(a->nr_censuses - 1);
-	if (!a->err && fl_ledger_last(a->ledger)->event != a->nr_events)
+	if (!a->err && fl_ledger_last(a->ledger)->event != a->nr_events) {
+		a->table_bytes = 0;
 		take_census(a);
+	}
 	if (!a->err && fl_ledger_end(a->ledger, &why))
 		a->err = fail(a, "%s", why.text);
 	return err;

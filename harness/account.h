@@ -70,7 +70,12 @@ struct fl_account {
 	uint64_t outside_least;		/* pages, since before the heap was opened */
 	uint64_t outside_opened;	/* more, by opening it */
 	uint64_t shared_before;		/* pages, at the first census */
+	uint64_t table_bytes;		/* of page tables, at the newest census */
+	bool everywhere;		/* does it look at all parts of all ranges? */
 	uint64_t census_ticks;		/* spent on all of them */
+	double census_cpu_s;
+	uint64_t ledger_start, ledger_ticks, nr_timed;	/* the ledger, sometimes */
+	uint64_t timed_most;		/* ticks; what takes longer is not counted */
 	uint64_t outside_most, ahead_most;
 	uint64_t compared, missed, extra;
 	int err;

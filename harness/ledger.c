@@ -166,6 +166,36 @@ static inline struct page *page_of(struct fl_ledger *l, uintptr_t page)
 	return &l->leaf->pages[page & (LEAF_PAGES - 1)];
 }
 
+/* Where there is no branch, @number becomes that of its last leaf. */
+static bool has_leaf(const struct fl_ledger *l, uintptr_t *number)
+{
+	const struct branch *branch =
+		l->root[(*number >> BRANCH_ORDER) & (ROOT_BRANCHES - 1)];
+
+	if (!branch) {
+		*number |= BRANCH_LEAVES - 1;
+		return false;
+	}
+	return branch->leaves[*number & (BRANCH_LEAVES - 1)];
+}
+
+bool fl_ledger_place(const struct fl_ledger *l, uintptr_t *from, uintptr_t to,
+		     uintptr_t *end)
+{
+	const unsigned order = l->page_order + LEAF_ORDER;
+	uintptr_t number = *from >> order;
+
+	while (number << order < to && !has_leaf(l, &number))
+		number++;
+	if (*from >= to || number << order >= to)
+		return false;
+	*from = number << order > *from ? number << order : *from;
+	while (number << order < to && has_leaf(l, &number))
+		number++;
+	*end = number << order < to ? number << order : to;
+	return true;
+}
+
 /* The number of the census to come, plus one. */
 static inline uint32_t epoch(const struct fl_ledger *l)
 {

@@ -89,6 +89,15 @@ void fl_ledger_resident(struct fl_ledger *ledger, const char *base,
 			uint64_t pages, enum fl_range_kind kind);
 int fl_ledger_end_census(struct fl_ledger *ledger, struct fl_complaint *why);
 
+/*
+ * fl_ledger_place: The next part of the addresses from *@from to @to where an object
+ * was put, or a page found, ever: up to *@end.  Parts are of LEAF_PAGES pages, and
+ * longer where they adjoin.
+ * Returns false if there is none.  Cost: a load for each such part of the addresses.
+ */
+bool fl_ledger_place(const struct fl_ledger *ledger, uintptr_t *from,
+		     uintptr_t to, uintptr_t *end);
+
 /* The newest census, for what only the caller knows. */
 struct fl_ledger_point *fl_ledger_last(struct fl_ledger *ledger);
 

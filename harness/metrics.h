@@ -60,6 +60,7 @@ enum fl_metric_of { FL_OF_CELL = 1, FL_OF_BENCH = 2, FL_OF_BOTH = 3 };
 	X(peak_resident_over_live, "1", FL_OF_CELL, "peak_resident_pages over peak_live_pages") \
 	X(account_events_per_s, "1/s", FL_OF_CELL, "events of the program per second of the accounting run, censuses and the strategy's own calls included: no result about the strategy") \
 	X(account_cpu_events_per_s, "1/s", FL_OF_CELL, "the same per second of processor time of the thread") \
+	X(account_own_ns, "ns", FL_OF_CELL, "of processor time for each event that counting took: the censuses, and the ledger by a part of its calls; neither the program, nor the calls to the kernel that the strategy makes whether somebody counts or not") \
 	X(account_census_ns, "ns", FL_OF_CELL, "a census of the accounting run, on average") \
 	X(ahead_pages, "pages", FL_OF_CELL, "most pages between two censuses that became resident without an object: opened ahead") \
 	X(outside_pages, "pages", FL_OF_CELL, "most resident pages outside of all declared ranges, beyond those before the heap was opened") \

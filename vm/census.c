@@ -220,6 +220,25 @@ static int kilobytes(const char *line, const char *name, uint64_t *bytes)
 	return 1;
 }
 
+int fl_census_tables(uint64_t *bytes)
+{
+	static const char name[] = "\nVmPTE";
+	char text[4096];
+	const char *at;
+	ssize_t n;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	text[n] = '\0';
+	at = strstr(text, name);
+	return at && kilobytes(at + 1, name + 1, bytes) ? 0 : -EIO;
+}
+
 int fl_census_process(struct fl_process_pages *out)
 {
 	struct fl_process_pages p = { 0 };

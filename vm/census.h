@@ -68,6 +68,13 @@ int fl_census_anonymous(const struct fl_census *census, const char *base,
  */
 int fl_census_private(uint64_t *pages);
 
+/*
+ * fl_census_tables: Bytes of the process's page tables, exactly: a page that becomes
+ * resident where there was none around needs a table.
+ * Returns 0 or -errno.  Cost: some ten microseconds.
+ */
+int fl_census_tables(uint64_t *bytes);
+
 /* The process as a whole, from /proc/self. */
 struct fl_process_pages {
 	uint64_t resident_bytes;	/* Rss of smaps_rollup */

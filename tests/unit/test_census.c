@@ -403,6 +403,24 @@ static void test_process(void **state)
 	fl_release(sparse, 64 * 2 * MIB);
 }
 
+/* A page in a place of its own takes a table; its neighbour finds it there. */
+static void test_tables(void **state)
+{
+	const size_t far = (size_t)64 << 20;
+	uint64_t before, first, second;
+	char *base = reserve(far);
+
+	(void)state;
+	assert_int_equal(fl_census_tables(&before), 0);
+	*(volatile char *)(base + far / 2) = 1;
+	assert_int_equal(fl_census_tables(&first), 0);
+	assert_true(first > before);
+	*(volatile char *)(base + far / 2 + fl_page_bytes()) = 1;
+	assert_int_equal(fl_census_tables(&second), 0);
+	assert_int_equal(second, first);
+	fl_release(base, far);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_runs_scan),
 		cmocka_unit_test(test_private),
 		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_tables),
 	};
 
 	rng = 88172645463325252u;

@@ -487,6 +487,41 @@ static void test_random(void **state)
 	fl_ledger_free(l);
 }
 
+/* Parts of 2,048 pages: what has an object or was resident, and nothing else. */
+static void test_places(void **state)
+{
+	const uintptr_t part = 2048 * PAGE, far = (uintptr_t)1 << 36;
+	struct fl_ledger *l = new_ledger(&blocks);
+	uintptr_t from = BASE, end;
+
+	(void)state;
+	assert_false(fl_ledger_place(l, &from, BASE + far, &end));
+	put(l, 0, 3 * 2048 + 5);
+	fl_ledger_begin_census(l, 1);
+	fl_ledger_resident(l, at(4 * 2048), 1, FL_RANGE_OBJECTS);
+	fl_ledger_resident(l, (char *)(BASE + far), 1, FL_RANGE_METADATA);
+
+	/* Two that adjoin; their middle; nothing; and one beyond a hole. */
+	assert_true(fl_ledger_place(l, &from, BASE + 2 * far, &end));
+	assert_int_equal(from, BASE + 3 * part);
+	assert_int_equal(end, BASE + 5 * part);
+	from += PAGE;
+	assert_true(fl_ledger_place(l, &from, end - PAGE, &end));
+	assert_int_equal(from, BASE + 3 * part + PAGE);
+	assert_int_equal(end, BASE + 5 * part - PAGE);
+	from = end;
+	assert_false(fl_ledger_place(l, &from, from, &end));
+	from = BASE + 5 * part;
+	assert_false(fl_ledger_place(l, &from, BASE + far, &end));
+	from = BASE + 5 * part;
+	assert_true(fl_ledger_place(l, &from, BASE + 2 * far, &end));
+	assert_int_equal(from, BASE + far);
+	assert_int_equal(end, BASE + far + part);
+	from = end;
+	assert_false(fl_ledger_place(l, &from, BASE + 2 * far, &end));
+	fl_ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_totals),
 		cmocka_unit_test(test_tails_down),
 		cmocka_unit_test(test_tails_up),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_random),
 	};
 
