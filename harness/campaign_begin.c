@@ -233,8 +233,8 @@ int fl_campaign_take_fingerprint(struct fl_campaign *c, json_t **fingerprint)
 int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 {
 	const struct fl_plan *plan = c->plan;
-	json_t *json, *benches;
-	char utc[40];
+	json_t *json, *benches, *clock;
+	char utc[40], word[FL_CLOCK_TEXT_BYTES];
 	int err = benches_json(c, &benches);
 
 	if (err)
@@ -262,7 +262,10 @@ int fl_campaign_begin(struct fl_campaign *c, json_t *fingerprint)
 		"fingerprint", fingerprint);
 	if (!json)
 		return fl_complain(c->why, -ENOMEM, "%s", strerror(ENOMEM));
-	json_object_set_new(json, "clock", fl_clock_json(&c->clock));
+	fl_clock_write(&c->clock, word);
+	clock = fl_clock_json(&c->clock);
+	json_object_set_new(clock, "word", json_string(word));
+	json_object_set_new(json, "clock", clock);
 	if (plan->tolerance_pct)
 		json_object_set_new(json, "delta",
 				    json_real(plan->tolerance_pct / 100.0));
