@@ -57,6 +57,36 @@ static int count_private(const struct fl_account *a, bool exactly,
 	return fl_census_private(pages);
 }
 
+/* Whole pages of the address space, each of them once, and none of the ledger's. */
+static int check_ranges(const struct fl_account *a, const struct ranges *r)
+{
+	const char *ledger;
+	uint64_t ledger_bytes;
+
+	fl_ledger_memory(a->ledger, &ledger, &ledger_bytes);
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct fl_range *range = &r->at[i];
+		const uintptr_t base = (uintptr_t)range->base;
+		const uintptr_t low = (uintptr_t)ledger;
+
+		if ((base | range->bytes) & (fl_page_bytes() - 1) ||
+		    base > FL_CENSUS_END || range->bytes > FL_CENSUS_END - base)
+			return fail(a, "at event %" PRIu64
+				" the strategy declares a range that is not of whole pages of the address space: %" PRIu64
+				" bytes at %p", a->nr_events, range->bytes,
+				(void *)range->base);
+		if (base < low + ledger_bytes && low < base + range->bytes)
+			return fail(a, "at event %" PRIu64
+				" the strategy declares memory of the harness as its own",
+				a->nr_events);
+		if (i && base < (uintptr_t)range[-1].base + range[-1].bytes)
+			return fail(a, "at event %" PRIu64
+				" two ranges that the strategy declares overlap: pages of %p would count twice",
+				a->nr_events, (void *)range->base);
+	}
+	return 0;
+}
+
 static int get_ranges(struct fl_account *a, struct ranges *r)
 {
 	const bool exactly = a->nr_censuses % SEARCH_EVERY == 0;
@@ -73,7 +103,7 @@ static int get_ranges(struct fl_account *a, struct ranges *r)
 		return fail(a, "page census: the strategy declares %zu ranges, more than %u",
 			    r->nr, RANGES_MAX);
 	qsort(r->at, r->nr, sizeof(r->at[0]), compare_ranges);
-	return 0;
+	return check_ranges(a, r);
 }
 
 /* Resident pages of the process that are in none of @r, nor the ledger's. */

@@ -9,6 +9,7 @@
  *  - pages in ranges for objects become resident that no object touched, more
  *    of them than the declared geometry opens ahead;
  *  - the process gains resident pages outside of all declared ranges, or shared ones;
+ *  - ranges are not of whole pages, overlap, or are the harness's;
  *  - pages go while the strategy says what its ranges are, or pages that objects were
  *    put on are said to be something else;
  *  - the classes do not sum to what the kernel counts;

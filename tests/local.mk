@@ -203,6 +203,8 @@ script_tests = \
 
 # What tests need beside themselves.
 test_helpers = \
+	%D%/account/broken_far.c \
+	%D%/account/broken_flickers.c \
 	%D%/account/broken_hides.c \
 	%D%/account/broken_hides_few.c \
 	%D%/account/broken_renames.c \
@@ -211,6 +213,7 @@ test_helpers = \
 	%D%/account/broken_short.c \
 	%D%/account/broken_takes_live.c \
 	%D%/account/broken_tidies.c \
+	%D%/account/broken_twice.c \
 	%D%/account/broken_writes_after.c \
 	%D%/account/carries_area.c \
 	%D%/analysis/campaign.awk \
