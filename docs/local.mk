@@ -48,6 +48,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0041-what-a-builder-leaves-is-the-next-ones.md \
 	%D%/decisions/0043-one-pass-in-a-heap-of-its-own.md \
 	%D%/decisions/0044-drawings-in-the-page-are-shortened.md \
+	%D%/decisions/0045-single-ops-are-timed-again.md \
 	%D%/decisions/0049-one-pass-from-opening-to-closing.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \
