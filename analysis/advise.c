@@ -22,6 +22,8 @@
 #define SHARE_SETTINGS		0.50
 
 #define NR_VARIED_MAX		24u
+/* Without any, the advice would be about defaults. */
+#define NR_VARIED_MIN		6u
 #define NR_VARIED_FROM		6u	/* candidates whose settings are varied */
 #define NR_LAST_MAX		8u
 #define NR_LAST_MIN		3u
@@ -273,8 +275,8 @@ static int second_round(struct run *r, const size_t *order, size_t nr)
 		.number = 2, .name = "settings", .account = true,
 		.nr_blocks = 1,
 	};
-	const uint32_t most = how_often(left_s(r, SHARE_SETTINGS), each_s, 0,
-					NR_VARIED_MAX);
+	const uint32_t most = how_often(left_s(r, SHARE_SETTINGS), each_s,
+					NR_VARIED_MIN, NR_VARIED_MAX);
 	size_t *varied;
 	int err = fl_advise_vary(a, order, nr < NR_VARIED_FROM ? nr :
 				 NR_VARIED_FROM, most);
