@@ -4,6 +4,7 @@
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "analysis/breakeven.h"
@@ -548,6 +549,55 @@ bool fl_breakevens_predicted(const struct fl_breakeven *all, size_t nr)
 	return false;
 }
 
+/* ---- every level ---------------------------------------------------------- */
+
+int fl_breakeven_holds(const struct fl_breakeven *b, size_t level)
+{
+	const struct fl_estimate *p = &b->levels[level].predicted;
+	const struct fl_estimate *o = &b->levels[level].observed;
+
+	if (b->missing || isnan(p->lo) || isnan(p->hi) || isnan(o->lo) ||
+	    isnan(o->hi))
+		return -1;
+	return p->lo <= o->hi && o->lo <= p->hi;
+}
+
+struct fl_breakeven_count fl_breakevens_count(const struct fl_breakeven *all,
+					      size_t nr)
+{
+	struct fl_breakeven_count count = { 0, 0 };
+
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; k < all[i].nr_levels; k++) {
+			const int holds = fl_breakeven_holds(&all[i], k);
+
+			count.nr_hold += holds == 1;
+			count.nr += holds >= 0;
+		}
+	return count;
+}
+
+char *fl_breakeven_exception(const struct fl_breakeven *b, size_t level)
+{
+	const struct fl_breakeven_level *l = &b->levels[level];
+	const struct fl_estimate *e[] = { &l->predicted, &l->observed };
+	char block[FL_TEXT_BYTES], number[6][FL_TEXT_BYTES], *text;
+	const char *n[6];
+
+	for (size_t i = 0; i < 2; i++) {
+		n[3 * i] = fl_text_number(number[3 * i], e[i]->value, false);
+		n[3 * i + 1] = fl_text_number(number[3 * i + 1], e[i]->lo, false);
+		n[3 * i + 2] = fl_text_number(number[3 * i + 2], e[i]->hi, false);
+	}
+	if (asprintf(&text, "%s%s%s, %s, %s: predicted %s [%s, %s], observed %s [%s, %s]",
+		     b->title, b->residence ? ", cursor in " : "",
+		     b->residence ? b->residence : "", b->fault,
+		     fl_text_bytes(block, l->block_bytes), n[0], n[1], n[2], n[3],
+		     n[4], n[5]) < 0)
+		return NULL;
+	return text;
+}
+
 /* ---- JSON --------------------------------------------------------------- */
 
 /* JSON has no infinity: "inf" says that there is none. */
@@ -574,11 +624,13 @@ json_t *fl_breakevens_json(const struct fl_breakeven *all, size_t nr)
 		json_t *levels = json_array();
 
 		for (size_t k = 0; k < b->nr_levels; k++)
-			json_array_append_new(levels, json_pack("{s:f, s:o, s:o}",
+			json_array_append_new(levels, json_pack("{s:f, s:o, s:o, s:o}",
 				"block_bytes", b->levels[k].block_bytes,
 				"observed", estimate_json(&b->levels[k].observed),
 				"predicted",
-				estimate_json(&b->levels[k].predicted)));
+				estimate_json(&b->levels[k].predicted),
+				"overlap", fl_breakeven_holds(b, k) < 0 ? json_null() :
+				json_boolean(fl_breakeven_holds(b, k))));
 		json_array_append_new(array, json_pack(
 			"{s:s, s:s?, s:s?, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s, s:o}",
 			"workload", b->title, "residence", b->residence,

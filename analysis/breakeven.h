@@ -117,6 +117,28 @@ const char *fl_breakeven_verdict(char text[FL_VERDICT_TEXT_BYTES],
  */
 bool fl_breakevens_predicted(const struct fl_breakeven *all, size_t nr);
 
+/*
+ * fl_breakeven_holds: Does the predicted ratio at a level agree with the observed one:
+ * do their intervals overlap?  1, 0, or -1 where one of them has no interval, or the
+ * prediction lacks something.
+ */
+int fl_breakeven_holds(const struct fl_breakeven *breakeven, size_t level);
+
+/* How many levels hold, of all that say. */
+struct fl_breakeven_count {
+	size_t nr_hold, nr;
+};
+
+struct fl_breakeven_count fl_breakevens_count(const struct fl_breakeven *all,
+					      size_t nr);
+
+/*
+ * fl_breakeven_exception: Level @level in words: "fill, cursor in memory,
+ * segv_redirect_clang, 32 KiB: predicted 2.31 [2.2, 2.4], observed 2.21 [...]".
+ * To be freed, or NULL without memory.
+ */
+char *fl_breakeven_exception(const struct fl_breakeven *breakeven, size_t level);
+
 /* fl_breakevens_json: All of them as an array; a new reference, or NULL. */
 json_t *fl_breakevens_json(const struct fl_breakeven *all, size_t nr);
 

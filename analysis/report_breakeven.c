@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/breakeven.h"
@@ -11,6 +12,10 @@ static const char about[] =
 	"Block size from which on the fault is cheaper than the fastest branch of "
 	"the same compiler: predicted from fast and slow paths measured alone, and "
 	"observed. Intervals: 95 %, bootstrap over blocks.";
+
+static const char stronger[] =
+	"A stronger question than where they cross: at how many block sizes do the "
+	"intervals of the predicted and of the observed ratio of the two times overlap?";
 
 /* ---- text --------------------------------------------------------------- */
 
@@ -29,6 +34,32 @@ static void put_crossing(struct fl_table *table, const struct fl_breakeven *b,
 		fl_table_put(table, FL_DIM, "[%s, %s]",
 			     fl_breakeven_text(lo, b, at->lo, observed),
 			     fl_breakeven_text(hi, b, at->hi, observed));
+}
+
+static int print_levels(FILE *to, const struct fl_terminal *terminal,
+			const struct fl_summary *s)
+{
+	const struct fl_breakeven_count count =
+		fl_breakevens_count(s->breakevens, s->nr_breakevens);
+
+	fputs("  ", to);
+	fl_wrap(to, terminal, 2, stronger);
+	fprintf(to, "  At %zu of %zu%s\n", count.nr_hold, count.nr,
+		count.nr_hold < count.nr ? "; not at:" : ".");
+	for (size_t i = 0; i < s->nr_breakevens; i++)
+		for (size_t k = 0; k < s->breakevens[i].nr_levels; k++) {
+			char *text;
+
+			if (fl_breakeven_holds(&s->breakevens[i], k))
+				continue;
+			text = fl_breakeven_exception(&s->breakevens[i], k);
+			if (!text)
+				return -ENOMEM;
+			fputs("  - ", to);
+			fl_wrap(to, terminal, 4, text);
+			free(text);
+		}
+	return 0;
 }
 
 int fl_report_print_breakevens(FILE *to, const struct fl_terminal *terminal,
@@ -51,6 +82,8 @@ int fl_report_print_breakevens(FILE *to, const struct fl_terminal *terminal,
 	fl_style_print(to, terminal, FL_STRONG, "Break-even");
 	fputs("\n  ", to);
 	fl_wrap(to, terminal, 2, about);
+	if (!err)
+		err = print_levels(to, terminal, s);
 	for (size_t i = 0, next; i < s->nr_breakevens && !err; i = next) {
 		struct fl_table *table = fl_table_new(even_columns, 10);
 
@@ -122,6 +155,30 @@ static void breakeven_row(FILE *to, const struct fl_breakeven *b)
 	fputs("</tr>\n", to);
 }
 
+static void html_levels(const struct fl_page *p)
+{
+	const struct fl_summary *s = p->s;
+	const struct fl_breakeven_count count =
+		fl_breakevens_count(s->breakevens, s->nr_breakevens);
+
+	html(p, "<p>%s <b>At %zu of %zu</b>%s</p>\n", stronger, count.nr_hold, count.nr,
+	     count.nr_hold < count.nr ? "; not at:" : ".");
+	if (count.nr_hold == count.nr)
+		return;
+	html(p, "<ul>\n");
+	for (size_t i = 0; i < s->nr_breakevens; i++)
+		for (size_t k = 0; k < s->breakevens[i].nr_levels; k++)
+			if (!fl_breakeven_holds(&s->breakevens[i], k)) {
+				char *text = fl_breakeven_exception(
+					&s->breakevens[i], k);
+
+				element(p, "li", "", text ? text : "");
+				html(p, "\n");
+				free(text);
+			}
+	html(p, "</ul>\n");
+}
+
 void fl_report_html_breakevens(const struct fl_page *p)
 {
 	const struct fl_summary *s = p->s;
@@ -136,6 +193,7 @@ void fl_report_html_breakevens(const struct fl_page *p)
 	      "allocation, at the smallest working set. <i>Fault</i>: one, timed by "
 	      "itself; <i>in place</i>: what it takes more than a refill, by the "
 	      "slope of the sweep.</p>\n", to);
+	html_levels(p);
 	for (size_t i = 0, next; i < s->nr_breakevens; i = next) {
 		const char *title = s->breakevens[i].title;
 

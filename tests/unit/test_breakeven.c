@@ -195,6 +195,8 @@ static void test_crossing(void **state)
 	assert_true(all->predicted.hi < 2 * truth && all->predicted.lo > truth / 2);
 	assert_true(all->agree && !all->neither);
 	assert_verdict("agree");
+	assert_int_equal(fl_breakevens_count(all, nr).nr_hold, 7);
+	assert_int_equal(fl_breakevens_count(all, nr).nr, 7);
 	/* Drift is part of a median: half of BLOCKS times 5 %. */
 	assert_covers(&all->fault_ns, 2500 * 1.275);
 	assert_covers(&all->compare_ns, 0.04 * 1.275);
@@ -273,6 +275,16 @@ static void test_beyond(void **state)
 }
 
 /* What a fault costs in the sweep and not by itself moves the crossing. */
+static void assert_levels_differ(void)
+{
+	const struct fl_breakeven_count count = fl_breakevens_count(all, nr);
+
+	/* Four times the fault in place: seen wherever blocks are small. */
+	assert_int_equal(count.nr, 7);
+	assert_true(count.nr_hold < 7);
+	assert_int_equal(fl_breakeven_holds(all, 0), 0);
+}
+
 static void test_disagree(void **state)
 {
 	static const struct costs costs[] = {
@@ -287,7 +299,45 @@ static void test_disagree(void **state)
 	assert_covers(&all->predicted, 16 * 2460 / 0.04);
 	assert_false(all->agree || all->neither);
 	assert_verdict("DIFFER");
+	assert_levels_differ();
 	assert_covers(&all->in_place_ns, 9960 * 1.275);
+}
+
+static struct fl_breakeven made_up(struct fl_breakeven_level *levels, size_t n,
+				   const char *missing)
+{
+	return (struct fl_breakeven){
+		.title = "fill", .residence = "memory", .fault = "f",
+		.missing = missing, .levels = levels, .nr_levels = n,
+	};
+}
+
+/* Intervals that touch overlap; those that are not known are not counted. */
+static void test_levels(void **state)
+{
+	struct fl_breakeven_level levels[] = {
+		{ 16384, { 2, 1.9, 2.1 }, { 2.1, 2.05, 2.2 } },
+		{ 32768, { 2, 1.9, 2.1 }, { 2.2, 2.1, 2.3 } },
+		{ 65536, { 2, 1.9, 2.1 }, { 2.3, 2.2, 2.4 } },
+		{ 131072, { 2, 1.9, 2.1 }, { 1.5, 1.4, 1.6 } },
+		{ 262144, { 2, 1.9, 2.1 }, { 2, NAN, NAN } },
+	};
+	const struct fl_breakeven both[] = {
+		made_up(levels, 5, NULL), made_up(levels, 5, "no slow paths"),
+	};
+	static const int holds[] = { 1, 1, 0, 0, -1 };
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(fl_breakeven_holds(&both[0], i), holds[i]);
+		assert_int_equal(fl_breakeven_holds(&both[1], i), -1);
+	}
+	assert_int_equal(fl_breakevens_count(both, 2).nr_hold, 2);
+	assert_int_equal(fl_breakevens_count(both, 2).nr, 4);
+	text = fl_breakeven_exception(&both[0], 2);
+	assert_string_equal(text, "fill, cursor in memory, f, 64 KiB: predicted 2.300 [2.200, 2.400], observed 2.000 [1.900, 2.100]");
+	free(text);
 }
 
 static void test_missing(void **state)
@@ -366,6 +416,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_never, end),
 		cmocka_unit_test_teardown(test_beyond, end),
 		cmocka_unit_test_teardown(test_disagree, end),
+		cmocka_unit_test(test_levels),
 		cmocka_unit_test_teardown(test_missing, end),
 		cmocka_unit_test_teardown(test_compilers, end),
 		cmocka_unit_test_teardown(test_json, end),
