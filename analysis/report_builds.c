@@ -12,7 +12,32 @@ static const char about[] =
 	"blocks. The median of each build, how many blocks ran it, and the standard "
 	"deviation between builds and within them, of logarithms, in percent; of ratios, "
 	"over the builds of the arm. Few builds show that layout matters here, not how much "
-	"it may.";
+	"it may. In the table is whose builds differ by more than blocks of one build do "
+	"(F test at 1 %, of times or of ratios: one arm in fifty is there by chance).";
+
+/* Told apart by chance once in so many. */
+#define CHANCE	0.01
+
+static bool differs(const struct fl_summary_arm *arm)
+{
+	return (arm->spread.n && arm->spread.p < CHANCE) ||
+	       (arm->ratio_spread.n && arm->ratio_spread.p < CHANCE);
+}
+
+static size_t nr_differ(const struct fl_summary *s)
+{
+	size_t nr = 0;
+
+	for (size_t c = 0; c < s->nr_cells; c++)
+		for (size_t a = 0; a < s->cells[c].nr_arms; a++)
+			nr += differs(&s->cells[c].arms[a]);
+	return nr;
+}
+
+/* Of all arms, told or not. */
+static const char query[] =
+	"SELECT cell, arm, build, median(ns) AS ns, count(*) AS n FROM sample GROUP BY "
+	"cell, arm, build";
 
 /* "0.301 0.299 0.312", "4 4 4", "1.2 %"; empty where nothing is known. */
 static void medians(char out[SPREAD_BYTES], const struct fl_spread *spread)
@@ -83,7 +108,7 @@ static int print_cell(FILE *to, const struct fl_terminal *terminal,
 	for (size_t a = 0; a < cell->nr_arms; a++) {
 		char texts[NR_TEXTS][SPREAD_BYTES];
 
-		if (!cell->arms[a].spread.n)
+		if (!differs(&cell->arms[a]))
 			continue;
 		any = true;
 		texts_of(&cell->arms[a], texts);
@@ -110,6 +135,8 @@ int fl_report_print_builds(FILE *to, const struct fl_terminal *terminal,
 	fl_style_print(to, terminal, FL_STRONG, "Builds");
 	fputs("\n  ", to);
 	fl_wrap(to, terminal, 2, about);
+	fprintf(to, "  %zu of %zu arms of cells do; all: faultline query DIR \"%s\"\n",
+		nr_differ(s), s->nr_spreads, query);
 	for (size_t c = 0; c < s->nr_cells && !err; c++)
 		err = print_cell(to, terminal, &s->cells[c]);
 	return err;
@@ -138,16 +165,18 @@ void fl_report_html_builds(const struct fl_page *p)
 	part(p, "builds", "Builds: what the layout of code does");
 	fputs("<p>", p->to);
 	fl_html_text(p->to, about);
-	fprintf(p->to, "</p>\n<details><summary>%zu arms of cells</summary>"
+	fputs(" All of them: </p>\n<pre><code>faultline query DIR &quot;", p->to);
+	fl_html_text(p->to, query);
+	fprintf(p->to, "&quot;</code></pre>\n<details><summary>%zu of %zu arms of cells</summary>"
 		"<div class=scroll><table><thead><tr><th>cell</th><th>arm</th>"
 		"<th class=n>ns of each build</th><th class=n>between</th>"
 		"<th class=n>within</th><th class=n>ratio of each</th>"
 		"<th class=n>between</th><th class=n>within</th>"
 		"<th class=n>blocks of each</th></tr></thead><tbody>\n",
-		s->nr_spreads);
+		nr_differ(s), s->nr_spreads);
 	for (size_t c = 0; c < s->nr_cells; c++)
 		for (size_t a = 0; a < s->cells[c].nr_arms; a++)
-			if (s->cells[c].arms[a].spread.n)
+			if (differs(&s->cells[c].arms[a]))
 				html_row(p, &s->cells[c], &s->cells[c].arms[a]);
 	fputs("</tbody></table></div></details>\n", p->to);
 }

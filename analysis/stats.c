@@ -422,6 +422,9 @@ int fl_stats_spread(const double *values, const unsigned int *groups, size_t n,
 	between /= (double)(spread.nr_groups - 1);
 	per_group = ((double)n - squares / (double)n) /
 		    (double)(spread.nr_groups - 1);
+	spread.p = within > 0 ?
+		gsl_cdf_fdist_Q(between / within, (double)(spread.nr_groups - 1),
+				(double)(n - spread.nr_groups)) : !(between > 0);
 	spread.within = sqrt(within);
 	spread.between = sqrt(fmax(0, (between - within) / per_group));
 	*out = spread;

@@ -121,6 +121,8 @@ struct fl_spread {
 	double median[FL_STATS_GROUPS_MAX];	/* of each group, or NaN; no
 						   logarithm */
 	size_t nr[FL_STATS_GROUPS_MAX];
+	double p;		/* how often groups that do not differ look as
+				   different: the F test, if the rest is normal */
 };
 
 /*

@@ -599,11 +599,16 @@ static void test_spread(void **state)
 	between = (3 * 25. / 49 + 3 * 4. / 49 + 81. / 49) / 2;
 	per_group = (7 - 19. / 7) / 2;
 	assert_true(fabs(s.between - sqrt((between - 0.01) / per_group)) < 1e-12);
+	/* With 2 and m degrees of freedom F has a tail without an integral. */
+	assert_true(fabs(s.p - pow(1 + 2 * between / 0.01 / 4, -2)) < 1e-12);
 
 	/* Groups of the same mean: the estimate would be negative, and is none. */
 	assert_int_equal(fl_stats_spread((double[]){ 1, 2, 1, 2 },
 		(unsigned int[]){ 0, 0, 1, 1 }, 4, &s), 0);
-	assert_true(s.between == 0 && s.within > 0);
+	assert_true(s.between == 0 && s.within > 0 && s.p == 1);
+	assert_int_equal(fl_stats_spread((double[]){ 1, 1, 2, 2 },
+		(unsigned int[]){ 0, 0, 1, 1 }, 4, &s), 0);
+	assert_true(s.within == 0 && s.p == 0);
 	assert_int_equal(fl_stats_spread(values, (unsigned int[]){ 0, 1 }, 2, &s),
 			 -ENODATA);
 	assert_int_equal(fl_stats_spread(values, (unsigned int[]){ 4, 4 }, 2, &s),
@@ -644,6 +649,34 @@ static void test_spread_on_average(void **state)
 	assert_true(fabs(sum_within / (within * within) - 1) < 0.045);
 }
 
+/* What does not differ is said to in one of a hundred, what does far more often. */
+static void test_spread_told(void **state)
+{
+	const int nr_trials = 2000;
+	int nr_false = 0, nr_found = 0;
+
+	(void)state;
+	gsl_rng_set(rng, 41);
+	for (int t = 0; t < nr_trials; t++) {
+		unsigned int groups[12];
+		double alike[12], unlike[12];
+		struct fl_spread s;
+
+		for (unsigned int i = 0; i < 12; i++) {
+			groups[i] = i % 3;
+			alike[i] = exp(0.02 * gsl_ran_gaussian(rng, 1));
+			unlike[i] = exp(0.02 * gsl_ran_gaussian(rng, 1) +
+					0.1 * (i % 3 == 1));
+		}
+		assert_int_equal(fl_stats_spread(alike, groups, 12, &s), 0);
+		nr_false += s.p < 0.01;
+		assert_int_equal(fl_stats_spread(unlike, groups, 12, &s), 0);
+		nr_found += s.p < 0.01;
+	}
+	assert_true(nr_false > 0 && nr_false < 40);
+	assert_true(nr_found > 0.95 * nr_trials);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -680,6 +713,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_needed),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_spread_on_average),
+		cmocka_unit_test(test_spread_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
