@@ -55,9 +55,18 @@ static void put_aligned(FILE *to, double value)
 	}
 }
 
+/* <td class=n> or <td class="n extra">: a page has tens of thousands of them. */
+static void begin_cell(FILE *to, const char *class, const char *more)
+{
+	if (*more)
+		fprintf(to, "<td class=\"%s %s\">", class, more);
+	else
+		fprintf(to, "<td class=%s>", class);
+}
+
 void fl_html_number(FILE *to, const char *class, double value)
 {
-	fprintf(to, "<td class=\"n %s\">", class);
+	begin_cell(to, "n", class);
 	if (isfinite(value))
 		put_aligned(to, value);
 	else
@@ -69,7 +78,7 @@ void fl_html_interval(FILE *to, const char *class, double lo, double hi)
 {
 	char a[FL_TEXT_BYTES], b[FL_TEXT_BYTES];
 
-	fprintf(to, "<td class=\"i %s\">", class);
+	begin_cell(to, "i", class);
 	if (isfinite(lo) && isfinite(hi))
 		fprintf(to, "[%s, %s]", fl_text_number(a, lo, false),
 		     fl_text_number(b, hi, false));
@@ -80,18 +89,19 @@ void fl_html_duration(FILE *to, const char *class, double ns)
 {
 	char text[FL_TEXT_BYTES];
 
+	begin_cell(to, "n", class);
 	if (isfinite(ns))
-		fprintf(to, "<td class=\"n %s\">%s</td>", class,
-			fl_text_ns(text, ns, FL_HTML_MICRO));
+		fputs(fl_text_ns(text, ns, FL_HTML_MICRO), to);
 	else
-		fprintf(to, "<td class=\"n none %s\">" FL_HTML_NONE "</td>",
-			class);
+		fputs("<span class=none>" FL_HTML_NONE "</span>", to);
+	fputs("</td>", to);
 }
 
 void fl_html_count(FILE *to, const char *class, double count)
 {
 	char text[FL_TEXT_BYTES];
 
-	fprintf(to, "<td class=\"n %s\">%s</td>", class,
-		isfinite(count) ? fl_text_count(text, count) : FL_HTML_NONE);
+	begin_cell(to, "n", class);
+	fprintf(to, "%s</td>", isfinite(count) ? fl_text_count(text, count) :
+						 FL_HTML_NONE);
 }

@@ -70,6 +70,7 @@ libharness_a_SOURCES += \
 	%D%/summary_words.c \
 	%D%/svg.c \
 	%D%/svg.h \
+	%D%/svg_marks.c \
 	%D%/verdict.c
 
 # Reads code and writes results: experiments/10-slow-path.

@@ -278,7 +278,8 @@ static void tell_all(struct gnuplot *g, const struct drawing *d,
 		     const struct fl_plot *plot)
 {
 	tell(g, d, plot, "", "svg");
-	tell(g, d, plot, "-narrow", "svg");
+	if (!plot->aside)
+		tell(g, d, plot, "-narrow", "svg");
 	if (d->options->png)
 		tell(g, d, plot, "", "png");
 	if (d->options->pdf)
@@ -334,7 +335,7 @@ static int draw(struct drawing *d, struct fl_plots *plots)
 		if (!plot->file)
 			continue;
 		err = take(d, plot, "", i + 1, 'w', &plot->wide);
-		if (!err)
+		if (!err && !plot->aside)
 			err = take(d, plot, "-narrow", i + 1, 'n', &plot->narrow);
 	}
 	return err;
@@ -534,6 +535,8 @@ static int make_residents(const struct fl_summary *summary,
 			     summary->cells[c].title) < 0)
 			title = NULL;
 		plot = add_plot(plots, FL_PLOT_RESIDENT, title);
+		if (plot)
+			plot->aside = fl_plot_has_stack(&summary->cells[c]);
 		err = plot ? make_plot(plots, plot, summary->cells[c].title,
 				       &summary->cells[c], 1, d, why) : -ENOMEM;
 	}
@@ -694,6 +697,7 @@ static int make_queries(const struct fl_query_plots *queries,
 		plot = add_plot(plots, kind, strdup(query->title));
 		if (!plot || !(plot->caption = strdup(query->caption)))
 			return -ENOMEM;
+		plot->aside = query->of_all;
 		if (query->missing && !(plot->without = strdup(query->missing)))
 			return -ENOMEM;
 		err = make_plot(plots, plot, query->name, query, 1, d, why);

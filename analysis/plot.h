@@ -35,6 +35,7 @@ struct fl_plot {
 	enum fl_plot_kind kind;
 	char *title;
 	char *file;		/* stem of its files, or NULL */
+	bool aside;		/* others say most of it: has no narrow one */
 	char *wide, *narrow;	/* inline SVG, or NULL */
 	char *missing;		/* why there is none, or NULL */
 	char *caption;		/* where the plot brings its own, or NULL */

@@ -309,6 +309,9 @@ int fl_plot_crossing(FILE *to, const struct fl_sweep *sweeps, size_t nr)
 
 /* ---- resident pages ----------------------------------------------------- */
 
+/* How high the axis is, at most. */
+#define STEPS_PX	420.0
+
 static const json_t *pages_of(const struct fl_summary_arm *arm)
 {
 	const json_t *pages = arm->pages ?
@@ -349,6 +352,31 @@ static double page_level(const json_t *pages)
 		if (page_point(pages, i, &x, &y))
 			level = y;
 	return level;
+}
+
+/*
+ * Points of a line of steps, without those that move it by less than half a pixel
+ * from where it was drawn last.
+ */
+static void put_steps(FILE *to, const json_t *pages, const struct frame *f,
+		      bool logarithmic)
+{
+	const size_t nr = json_array_size(pages);
+	double x, y, last = NAN;
+
+	for (size_t i = 0; i < nr; i++) {
+		double moved;
+
+		if (!page_point(pages, i, &x, &y))
+			continue;
+		y = logarithmic ? fmax(y, f->y0) : y;
+		moved = logarithmic ? log(y / last) / log(f->y1 / f->y0) :
+				      (y - last) / (f->y1 - f->y0);
+		if (i && i + 1 < nr && fabs(moved) < 0.5 / STEPS_PX)
+			continue;
+		fprintf(to, "%.0f %.0f\n", x, y);
+		last = y;
+	}
 }
 
 int fl_plot_resident(FILE *to, const struct fl_summary_cell *cell)
@@ -393,13 +421,8 @@ int fl_plot_resident(FILE *to, const struct fl_summary_cell *cell)
 			series[i].variant);
 	}
 	for (size_t s = 0; s < nr; s++) {
-		const json_t *pages = pages_of(series[s].arm);
-
 		fprintf(to, "\n\n# points %03zu\n", s + 1);
-		for (size_t i = 0; i < json_array_size(pages); i++)
-			if (page_point(pages, i, &x, &y))
-				fprintf(to, "%.0f %.0f\n", x,
-					logarithmic ? fmax(y, f.y0) : y);
+		put_steps(to, pages_of(series[s].arm), &f, logarithmic);
 	}
 	free(series);
 	return err;

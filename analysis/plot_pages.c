@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analysis/plot_data.h"
 #include "analysis/plot_pages.h"
 
-/* A stack has no more steps than a narrow panel has room for. */
+/*
+ * Steps of a stack on the page.  A campaign has 240 censuses and a panel of a phone
+ * 160 pixels; all of them in each panel are another megabyte.  Files of their own
+ * have all.
+ */
 #define STACK_STEPS	60u
+
+/* How high a panel is there, at most; half a pixel is no step. */
+#define STACK_PX	126.0
 
 /* Of a point of "pages" in a result: event, resident, and the classes. */
 enum { EVENT, RESIDENT, LIVE, METADATA, POOLED, LEAKED, CENSORED, NR_NUMBERS };
@@ -58,11 +66,32 @@ static void put_corner(FILE *to, double event, const json_t *pages,
 	fputc('\n', to);
 }
 
-static bool alike(const json_t *pages, size_t a, size_t b)
+/* "1 4": of LIVE on, the classes that any census has pages of; at least the first. */
+static void put_classes(FILE *to, const json_t *pages)
 {
-	for (size_t i = LIVE; i <= CENSORED; i++)
-		if (number(pages, a, i) != number(pages, b, i))
+	fputs("\"1", to);
+	for (size_t i = LIVE + 1; i <= CENSORED; i++) {
+		size_t census = 0;
+
+		while (census < json_array_size(pages) &&
+		       !(number(pages, census, i) > 0))
+			census++;
+		if (census < json_array_size(pages))
+			fprintf(to, " %zu", i - LIVE + 1);
+	}
+	fputc('"', to);
+}
+
+/* Does no border between classes move by more than @within pages? */
+static bool alike(const json_t *pages, size_t a, size_t b, double within)
+{
+	double moved = 0;
+
+	for (size_t i = LIVE; i <= CENSORED; i++) {
+		moved += number(pages, a, i) - number(pages, b, i);
+		if (fabs(moved) > within)
 			return false;
+	}
 	return true;
 }
 
@@ -71,12 +100,12 @@ static bool alike(const json_t *pages, size_t a, size_t b)
  * steps.  Of several censuses that share a step the one with the most pages: a peak
  * that the plot does not show would be one that the table has.
  */
-static void put_stack(FILE *to, const json_t *pages)
+static void put_stack(FILE *to, const json_t *pages, size_t steps, double within)
 {
 	const size_t nr = json_array_size(pages);
-	const size_t steps = nr < STACK_STEPS ? nr : STACK_STEPS;
 	size_t last = 0;
 
+	steps = nr < steps ? nr : steps;
 	for (size_t s = 0; s < steps; s++) {
 		const size_t first = s * nr / steps, end = (s + 1) * nr / steps;
 		size_t most = first;
@@ -85,7 +114,7 @@ static void put_stack(FILE *to, const json_t *pages)
 			if (number(pages, i, RESIDENT) >
 			    number(pages, most, RESIDENT))
 				most = i;
-		if (s && alike(pages, most, last))
+		if (s && alike(pages, most, last, within))
 			continue;
 		if (s)
 			put_corner(to, number(pages, first, EVENT), pages, last);
@@ -116,12 +145,20 @@ int fl_plot_stack(FILE *to, const struct fl_summary_cell *cell)
 		fl_plot_string(to, cell->arms[a].strategy);
 		fputc(' ', to);
 		fl_plot_string(to, cell->arms[a].name);
+		fputc(' ', to);
+		put_classes(to, stack_of(&cell->arms[a]));
 		fputc('\n', to);
 	}
 	for (size_t a = 0; a < cell->nr_arms; a++)
 		if (stack_of(&cell->arms[a])) {
-			fprintf(to, "\n\n# points %03zu\n", ++nr);
-			put_stack(to, stack_of(&cell->arms[a]));
+			fprintf(to, "\n\n# steps %03zu\n", ++nr);
+			put_stack(to, stack_of(&cell->arms[a]), STACK_STEPS,
+				  most / STACK_PX / 2);
+			fprintf(to, "\n\n# few %03zu\n", nr);
+			put_stack(to, stack_of(&cell->arms[a]), STACK_STEPS / 2,
+				  most / STACK_PX / 2);
+			fprintf(to, "\n\n# points %03zu\n", nr);
+			put_stack(to, stack_of(&cell->arms[a]), SIZE_MAX, 0);
 		}
 	return 0;
 }

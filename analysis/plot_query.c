@@ -235,6 +235,7 @@ int fl_query_plots_load(const char *dir, const char *campaign,
 	struct fl_query_plots plots = { .list = NULL };
 	struct fl_experiments experiments;
 	sqlite3 *db = NULL;
+	size_t own;
 	int err = 0;
 
 	*out = plots;
@@ -246,9 +247,12 @@ int fl_query_plots_load(const char *dir, const char *campaign,
 			err = read_file(experiments.list[i].plots,
 					experiments.list[i].plan_name, dir,
 					campaign, &db, &plots, why);
+	own = plots.nr;
 	if (!err && experiments.plots)
 		err = read_file(experiments.plots, campaign, dir, campaign, &db,
 				&plots, why);
+	for (size_t i = own; i < plots.nr; i++)
+		plots.list[i].of_all = true;
 	sqlite3_close(db);
 	fl_experiments_free(&experiments);
 	if (err)

@@ -45,6 +45,7 @@ struct fl_query_plot {
 	char *name, *title, *caption, *x, *y;
 	char *missing;		/* sentences, or NULL */
 	bool lines, log_x, log_y, one;
+	bool of_all;		/* asked of every campaign */
 	struct fl_query_row *rows;
 	size_t nr_rows;
 };

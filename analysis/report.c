@@ -31,8 +31,8 @@ static size_t colour_of(const struct fl_page *p, const char *strategy)
 static void name_cell(const struct fl_page *p, const char *name,
 		      const char *strategy, const char *class)
 {
-	html(p, "<th scope=row class=\"%s\"><i class=dot style=\"--k:var(--c%zu)\"></i>",
-	     class, colour_of(p, strategy));
+	html(p, "<th scope=row%s%s><i class=dot style=--k:var(--c%zu)></i>",
+	     *class ? " class=" : "", class, colour_of(p, strategy));
 	put(p, name);
 	html(p, "</th>");
 }
@@ -211,7 +211,8 @@ static void put_caption(const struct fl_page *p, const struct fl_plot *plot)
 		html(p, "Red is what the notes call a leak: pages that hold nothing alive and "
 		     "are not used again before they go back, or before the run ends (pale). "
 		     "Pooled pages wait for their next object. One scale for all; of "
-		     "neighbouring censuses that share a step, the one with most pages.");
+		     "neighbouring censuses that share a step, the one with most pages "
+		     "(all of them: --png, --pdf).");
 		break;
 	case FL_PLOT_PARETO:
 		html(p, "Left and below is better. The line joins the arms that none is "
@@ -254,32 +255,72 @@ static bool has_plots(const struct fl_page *p)
 	return false;
 }
 
+/* Height over width. */
+static double slope_of(const char *svg)
+{
+	double width, height;
+
+	return sscanf(svg, "<svg viewBox=\"%*f %*f %lf %lf", &width, &height) == 2 ?
+	       height / width : 0;
+}
+
+/*
+ * Two narrow ones stand beside each other in print, unless the wide one takes less
+ * paper: one of many panels.
+ */
+static bool spans(const struct fl_plot *plot)
+{
+	return plot->narrow && slope_of(plot->wide) < slope_of(plot->narrow) / 3;
+}
+
+static void put_plot(const struct fl_page *p, const struct fl_plot *plot)
+{
+	html(p, "<div class=\"plot%s\">", spans(plot) ? " span" : "");
+	within(p, plot->title);
+	if (!plot->wide) {
+		html(p, "<p class=missing>No plot: ");
+		put(p, plot->missing ? plot->missing : "unknown");
+		html(p, ".</p></div>\n");
+		return;
+	}
+	html(p, "<figure>");
+	if (plot->narrow)
+		html(p, "<div class=wide>%s</div><div class=narrow>%s</div>",
+		     plot->wide, plot->narrow);
+	else
+		html(p, "<div class=\"scroll aside\">%s</div>", plot->wide);
+	html(p, "\n<figcaption>");
+	put_caption(p, plot);
+	if (plot->without) {
+		html(p, " ");
+		put(p, plot->without);
+	}
+	html(p, "</figcaption></figure></div>\n");
+}
+
 void fl_page_plots(const struct fl_page *p)
 {
+	size_t nr_aside = 0;
+
 	if (has_plots(p))
 		part(p, "plots", "Plots");
+	html(p, "<div class=plots>\n");
 	for (size_t i = 0; i < p->plots->nr; i++) {
-		const struct fl_plot *plot = &p->plots->plots[i];
+		const bool aside = p->plots->plots[i].aside && p->plots->plots[i].wide;
 
-		if (!is_wanted(p, plot))
-			continue;
-		within(p, plot->title);
-		if (!plot->wide) {
-			html(p, "<p class=missing>No plot: ");
-			put(p, plot->missing ? plot->missing : "unknown");
-			html(p, ".</p>\n");
-			continue;
-		}
-		html(p, "<figure><div class=wide>%s</div>", plot->wide);
-		html(p, "<div class=narrow>%s</div>\n<figcaption>",
-		     plot->narrow ? plot->narrow : "");
-		put_caption(p, plot);
-		if (plot->without) {
-			html(p, " ");
-			put(p, plot->without);
-		}
-		html(p, "</figcaption></figure>\n");
+		nr_aside += aside;
+		if (!aside && is_wanted(p, &p->plots->plots[i]))
+			put_plot(p, &p->plots->plots[i]);
 	}
+	html(p, "</div>\n");
+	if (!nr_aside)
+		return;
+	html(p, "<details><summary>More plots: %zu, of %sthe machine meanwhile</summary>\n",
+	     nr_aside, nr_aside > 1 ? "resident pages as lines, and of " : "");
+	for (size_t i = 0; i < p->plots->nr; i++)
+		if (p->plots->plots[i].aside && p->plots->plots[i].wide)
+			put_plot(p, &p->plots->plots[i]);
+	html(p, "</details>\n");
 }
 
 /* ---- cells -------------------------------------------------------------- */
@@ -312,11 +353,11 @@ static void bar_cell(const struct fl_page *p, const struct axis *axis,
 
 	html(p, "<td class=\"extra forest\">");
 	if (arm->ratio.n || arm->role == FL_RESULT_BASELINE) {
-		html(p, "<svg class=bar viewBox=\"0 0 150 15\" aria-hidden=true style=\"--k:var(--c%zu)\">"
-		     "<line class=one x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"15\"/>",
-		     colour_of(p, arm->strategy), one, one);
+		html(p, "<svg class=bar viewBox=\"0 0 150 15\" aria-hidden=true style=--k:var(--c%zu)>"
+		     "<path class=one d=\"M%.1f 0v15\"/>",
+		     colour_of(p, arm->strategy), one);
 		if (arm->ratio.n)
-			html(p, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"7.5\" y2=\"7.5\"/>"
+			html(p, "<path d=\"M%.1f 7.5H%.1f\"/>"
 			     "<circle cx=\"%.1f\" cy=\"7.5\" r=\"3\"/>",
 			     axis_x(axis, arm->ratio.lo),
 			     axis_x(axis, arm->ratio.hi),

@@ -158,14 +158,26 @@ static void put_verdict(const struct fl_page *p, const struct fl_verdict *v)
 	     fl_verdict_kind_name(v->kind));
 }
 
-/* @of: claims that need this experiment first; NULL: all, with links. */
+/* The rule that was fixed before there were results, and what it was held against. */
+static void put_query(const struct fl_page *p, const struct fl_claim *claim)
+{
+	html(p, "<details><summary>query</summary><small>confirm: ");
+	put(p, claim->confirm.text);
+	html(p, "; refute: ");
+	put(p, claim->refute.text);
+	html(p, "</small><pre><code>");
+	put(p, claim->query);
+	html(p, "</code></pre></details>");
+}
+
+/* @of: claims that need this experiment first; NULL: all, with links and queries. */
 static void put_verdicts(const struct fl_page *p, const struct book *book,
 			 const struct member *of)
 {
-	html(p, "<div class=scroll><table class=\"text claims\"><thead><tr><th>claim</th><th>verdict</th>"
-	     "<th class=n>value</th><th class=\"i extra\">95 %% interval</th>"
-	     "<th class=\"n extra\">n</th><th>what the notes say</th>%s</tr></thead><tbody>\n",
-	     of ? "" : "<th class=extra>experiment</th>");
+	html(p, "<div class=\"scroll%s\"><table class=\"text claims\"><thead><tr><th>claim</th><th>verdict</th>"
+	     "<th class=n>value</th><th class=i>95 %% interval</th>"
+	     "<th class=n>n</th><th>what the notes say</th>%s</tr></thead><tbody>\n",
+	     of ? " again" : "", of ? "" : "<th class=extra>experiment</th>");
 	for (size_t i = 0; i < book->nr_verdicts; i++) {
 		const struct fl_verdict *v = &book->verdicts[i];
 		const struct member *m = member_of(book, v);
@@ -187,8 +199,8 @@ static void put_verdicts(const struct fl_page *p, const struct book *book,
 		}
 		put_verdict(p, v);
 		fl_html_number(p->to, "", v->value);
-		fl_html_interval(p->to, "extra", v->low, v->high);
-		html(p, "<td class=\"n extra\">");
+		fl_html_interval(p->to, "", v->low, v->high);
+		html(p, "<td class=\"n nr\">");
 		if (v->n)
 			html(p, "%lld", (long long)v->n);
 		html(p, "</td><td class=says>");
@@ -203,6 +215,8 @@ static void put_verdicts(const struct fl_page *p, const struct book *book,
 			put(p, v->reason);
 			html(p, "</small>");
 		}
+		if (!of)
+			put_query(p, v->claim);
 		html(p, "</td>");
 		if (!of) {
 			html(p, "<td class=extra>");
@@ -567,7 +581,8 @@ static int put_book(FILE *to, const struct book *book)
 		return err;
 	html(&p, "<h2 id=verdicts>What becomes of the notes\u2019 claims</h2>\n<p class=note>Rules "
 	     "were fixed before there were results; INCONCLUSIVE is what neither rule holds "
-	     "for.</p>\n");
+	     "for. n: blocks, or what else the query counts; each has its query, to be asked "
+	     "again with <code>faultline query DIR... &quot;QUERY&quot;</code>.</p>\n");
 	put_verdicts(&p, book, NULL);
 	put_overview(&p, book);
 	for (size_t i = 0; i < book->nr; i++) {

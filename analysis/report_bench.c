@@ -357,8 +357,8 @@ static void html_levels(FILE *to, const struct fl_palette *palette,
 	fprintf(to, "<tr%s>", is_control(arm) ? " class=control" : "");
 	for (size_t i = 0; i < group->nr_names; i++)
 		fl_html_element(to, "td", "class=n", i < nr ? values[i] : "");
-	fprintf(to, "<th scope=row class=\"%s\"><i class=dot style=\"--k:var(--c%zu)\"></i>",
-		arm == cell->fastest && cell->second ? "best" : "",
+	fprintf(to, "<th scope=row%s><i class=dot style=--k:var(--c%zu)></i>",
+		arm == cell->fastest && cell->second ? " class=best" : "",
 		palette->nr ? fl_palette_index(palette, arm->name) : 0);
 	fl_html_text(to, arm->name);
 	fputs("</th>", to);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "analysis/report_page.h"
+#include "analysis/svg.h"
 
 #ifndef PACKAGE_STRING
 #define PACKAGE_STRING	"faultline"
@@ -43,10 +44,11 @@ static const char style[] =
 ".text td,.wrap{white-space:normal}.wrap{min-width:6rem}\n"
 ".dot{display:inline-block;width:.65em;height:.65em;border-radius:50%;background:var(--k);margin-right:.5em}\n"
 "td.forest{vertical-align:middle}.bar{display:block;width:150px;height:15px}\n"
-".bar line{stroke:var(--k);stroke-width:1.6}.bar circle{fill:var(--k)}.bar .one{stroke:var(--muted);stroke-width:1}\n"
+".bar path{stroke:var(--k);stroke-width:1.6}.bar circle{fill:var(--k)}.bar .one{stroke:var(--muted);stroke-width:1}\n"
 ".axis{display:flex;justify-content:space-between;width:150px;font-weight:400}\n"
 "figure{margin:1rem 0 2rem}figcaption{margin-top:.6rem;max-width:60rem}\n"
-"figure svg{display:block;width:100%;height:auto;font-family:inherit}\n"
+"figure svg{display:block;width:100%;height:auto;font-family:inherit}"
+"figure text{stroke:none;font-size:" FL_SVG_FONT_PX "px}\n"
 ".narrow{display:none}\n"
 ".missing{border:1px dashed var(--muted);border-radius:4px;padding:1rem 1.2rem;color:var(--muted);max-width:46rem}\n"
 "dl{display:grid;grid-template-columns:minmax(9rem,max-content) 1fr;gap:.1rem 1.2rem;font-size:.875rem;margin:.4rem 0}\n"
@@ -58,16 +60,22 @@ static const char style[] =
 ".tag{display:inline-block;border-radius:3px;padding:0 .45em;font-size:.75rem;font-weight:600;letter-spacing:.03em;"
 "border:1px solid currentColor;white-space:nowrap}\n"
 ".tag.yes{color:var(--ok)}.tag.no{color:var(--bad)}.tag.open{color:var(--muted)}\n"
+".says details{margin:.2rem 0 0}.says summary{font-size:.8125rem}.says pre{white-space:pre-wrap;margin:.3rem 0}"
 ".says{min-width:14rem}.text td.i,.text td.n{white-space:nowrap}\n"
 "@media (max-width:640px){main{padding:1.5rem 1rem 3rem}h1{font-size:1.4rem}"
 ".wide{display:none}.narrow{display:block}.extra{display:none}"
 "dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}"
 ".scroll th:first-child{position:sticky;left:0;background:var(--paper)}"
-".claims thead{display:none}.claims tr{display:grid;grid-template-columns:1fr auto auto;border-top:1px solid var(--grid)}"
-".claims tr>*{border:0!important}.claims .says{grid-column:1/-1;min-width:0;padding-left:0}}\n"
-"@media print{body{font-size:10pt}main{max-width:none;padding:0}nav{display:none}"
-".wide{display:block}.narrow{display:none}.extra{display:table-cell}"
-"h2,h3{break-after:avoid}tr,figure,.stamp{break-inside:avoid}"
+".aside svg{min-width:44rem}"
+".claims thead{display:none}.claims,.claims tbody{display:block}"
+".claims tr{display:flex;flex-wrap:wrap;align-items:baseline;gap:.1rem .6rem;padding:.5rem 0;border-top:1px solid var(--grid)}"
+".claims tr>*{border:0!important;padding:0}.scroll .claims th:first-child{position:static;overflow-wrap:anywhere;white-space:normal;flex:1 1 9rem;font-weight:600}"
+".claims .nr:not(:empty)::before{content:'n = '}.claims .says{flex:1 1 100%;min-width:0}.claims pre{max-width:calc(100vw - 2rem)}}\n"
+"@media print{body{font-size:9pt;line-height:1.35}main{max-width:none;padding:0}nav,.again,details{display:none}"
+".wide{display:none}.narrow{display:block}.extra{display:table-cell}h2{margin-top:1.2rem}"
+".span{column-span:all}.span .wide{display:block}.span .narrow{display:none}.plots .missing{padding:.3rem .6rem;font-size:7pt}"
+".stamp{padding:.3rem .8rem}.plots{columns:2;column-gap:1.5rem}.plots svg{max-height:24cm}.plots .span svg{max-height:9cm}dl{font-size:7pt;gap:0 .8rem}figure{margin:.4rem 0 .8rem}figcaption{font-size:7pt}"
+"h2,h3,h4{break-after:avoid;font-size:9.5pt}h2{font-size:12pt}tr,figure,.plot,.stamp{break-inside:avoid}"
 ".scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .35rem}.bar,.axis{width:90px}pre{white-space:pre-wrap}}\n";
 
 static void put_colours(const struct fl_page *p, bool dark)

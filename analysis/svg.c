@@ -360,7 +360,7 @@ static bool shorten_groups(const char *svg, char *out)
 
 char *fl_svg_shorten(const char *svg)
 {
-	char *shapes = shorten_shapes(svg), *out;
+	char *shapes = shorten_shapes(svg), *out, *marks;
 
 	if (!shapes)
 		return NULL;
@@ -370,5 +370,9 @@ char *fl_svg_shorten(const char *svg)
 		return shapes;
 	}
 	free(shapes);
-	return out;
+	if (!out)
+		return NULL;
+	marks = fl_svg_shorten_marks(out);
+	free(out);
+	return marks;
 }

@@ -21,4 +21,16 @@
  */
 char *fl_svg_shorten(const char *svg);
 
+/*
+ * fl_svg_shorten_marks: Its last step: a point's mark, with the paper's colour that
+ * is painted below it, is written once for each kind and used by name; a text of the
+ * usual size stands without the group around it, and needs from its page
+ * "stroke: none" and that size.
+ * To be freed, or NULL without memory.
+ */
+char *fl_svg_shorten_marks(const char *svg);
+
+/* The usual size, in pixels: font_px in plots/style.gp. */
+#define FL_SVG_FONT_PX	"13"
+
 #endif

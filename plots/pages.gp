@@ -5,9 +5,11 @@
 #
 # Blocks of the data file:
 #	frame		last event, highest number of pages
-#	panels		strategy, label
+#	panels		strategy, label, which of the classes below it has, from 1
 #	points NNN	of panel NNN, corners of steps: event, then pages that are live,
 #			metadata, pooled, leaked, censored
+#	steps NNN	the same in fewer steps, which is what SVG gets
+#	few NNN		in fewer still, for a narrow one
 #
 # See style.gp for the variables.
 
@@ -18,8 +20,9 @@ stats data index "panels" using 0 nooutput
 nr_panels = int(STATS_records)
 array strategy[nr_panels]
 array label[nr_panels]
+array has[nr_panels]
 stats data index "panels" using (strategy[int($0) + 1] = strcol(1), \
-	label[int($0) + 1] = strcol(2), 0) nooutput
+	label[int($0) + 1] = strcol(2), has[int($0) + 1] = strcol(3), 0) nooutput
 
 columns = narrow ? 2 : 4
 columns = nr_panels < columns ? nr_panels : columns
@@ -35,6 +38,7 @@ height = top + bottom + rows * panel_height
 eval open_terminal
 eval open_output
 
+detail = term ne "svg" ? "points" : narrow ? "few" : "steps"
 classes = "live metadata pooled leaked censored"
 names = "'live' 'bookkeeping' 'pooled: will be used again' 'leaked' 'censored: the run ended first'"
 upto(k) = sum [i = 2:k + 1] column(i)
@@ -96,8 +100,9 @@ do for [p = 1:nr_panels] {
 			(bottom + rows * panel_height / 2) / height center rotate by 90 \
 			textcolor rgb colour("muted")
 	}
-	plot for [k = 5:1:-1] data index block("points", p) using 1:(upto(k)) with filledcurves y=0 \
-		fillstyle solid noborder fillcolor rgb colour(word(classes, k))
+	plot for [i = words(has[p]):1:-1] data index block(detail, p) \
+		using 1:(upto(int(word(has[p], i)))) with filledcurves y=0 \
+		fillstyle solid noborder fillcolor rgb colour(word(classes, int(word(has[p], i))))
 	unset object
 	unset label
 }

@@ -251,6 +251,52 @@ static void test_groups(void **state)
 	shortens("<g a=\"1\"></g></g>", "<g a=\"1\"></g></g>");
 }
 
+#define MARK(m, x, y, s, c)	"<use href='#w-" m "' transform='translate(" x "," y ") scale(" s ")' color='" c "'/>"
+
+static void test_marks(void **state)
+{
+	(void)state;
+	/* A mark and the paper below it, twice; another below nothing. */
+	shortens("<svg>" MARK("gpPt6", "1.04", "2.00", "4.9", "c0") "\n" MARK("gpPt4", "1.04", "2.00", "2.7", "c1")
+		 MARK("gpPt6", "-3.26", "2.00", "4.9", "c0") MARK("gpPt4", "-3.26", "2.00", "2.7", "c2")
+		 MARK("gpPt4", "7.00", "8.00", "2.7", "c2") "</svg>",
+		 "<svg><use href='#w-a' x='1' y='2' color='c1'/><use href='#w-a' x='-3.3' y='2' color='c2'/>"
+		 "<use href='#w-b' x='7' y='8' color='c2'/><defs><g id='w-a'>"
+		 "<use href='#w-gpPt6' transform='scale(4.9)' color='c0'/><use href='#w-gpPt4' transform='scale(2.7)'/></g>"
+		 "<g id='w-b'><use href='#w-gpPt4' transform='scale(2.7)'/></g></defs></svg>");
+	shortens("<use href='#a' transform='rotate(180)'/>", "<use href='#a' transform='rotate(180)'/>");
+}
+
+#define TEXT(x, y, size, anchor, text)	"<g transform=\"translate(" x "," y ")\" stroke=\"none\" fill=\"f\" font-size=\"" size "\"  text-anchor=\"" anchor "\"><text>" text "</text></g>"
+
+static void test_texts(void **state)
+{
+	(void)state;
+	shortens(TEXT("48.02", "190.26", "13.00", "end", "2k"),
+		 "<text x='48' y='190.3' fill='f' text-anchor='end'>2k</text>");
+	shortens(TEXT("1.00", "2.00", "13.00", "start", "a &lt; b"),
+		 "<text x='1' y='2' fill='f'>a &lt; b</text>");
+	/* Of another size, or turned. */
+	shortens(TEXT("1.00", "2.00", "9.00", "start", "a"), TEXT("1.00", "2.00", "9.00", "start", "a"));
+	shortens("<g transform=\"translate(1,2) rotate(9)\"><text>a</text></g>",
+		 "<g transform=\"translate(1,2) rotate(9)\"><text>a</text></g>");
+}
+
+#define TIC(colour, data)	"<path stroke='" colour "' d='" data "'/>"
+
+static void test_tics(void **state)
+{
+	(void)state;
+	shortens(TIC("a", "M0,0 L5,0") TIC("b", "M0,0 L0,1") TEXT("1.00", "2.00", "13.00", "start", "t")
+		 TIC("a", "M0,9 L5,9") TIC("b", "M3,0 L3,1"),
+		 "<path stroke='a' d='M0 0h5M0 9h5'/><path stroke='b' d='M0 0v1M3 0v1'/><text x='1' y='2' fill='f'>t</text>");
+	/* Slopes, lines of more than a piece, and a third colour keep their place. */
+	shortens(TIC("a", "M0,0 L5,1") TIC("a", "M0,0 L5,0 L5,5") TIC("a", "M0,0 L5,0") TIC("b", "M0,0 L5,0")
+		 TIC("c", "M0,0 L5,0") TIC("a", "M0,1 L5,1"),
+		 "<path stroke='a' d='M0 0l5 1'/><path stroke='a' d='M0 0h5v5'/><path stroke='a' d='M0 0h5'/>"
+		 "<path stroke='b' d='M0 0h5'/><path stroke='c' d='M0 0h5'/><path stroke='a' d='M0 1h5'/>");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +307,9 @@ int main(void)
 		cmocka_unit_test(test_inline),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_tics),
 	};
 
 	return cmocka_run_group_tests_name("plot", tests, NULL, NULL);
