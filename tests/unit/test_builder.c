@@ -21,6 +21,7 @@
 
 #include "faultline/builder.h"
 #include "harness/module_load.h"
+#include "vm/retain.h"
 
 #define BLOCK_BYTES	((uint64_t)64 << 10)
 
@@ -32,7 +33,9 @@ struct place {
 	struct fl_region *region;
 };
 
-static void place_open(struct place *p, const char *name, uint64_t limit_bytes)
+/* @giveback: when dead memory goes back, where the strategy has such a tunable. */
+static void place_open_giving(struct place *p, const char *name,
+			      uint64_t limit_bytes, uint64_t giveback)
 {
 	struct fl_complaint why;
 	uint64_t values[16];
@@ -47,9 +50,15 @@ static void place_open(struct place *p, const char *name, uint64_t limit_bytes)
 	p->s = p->module.strategy;
 	for (size_t i = 0; i < p->s->nr_tunables; i++)
 		values[i] = strcmp(p->s->tunables[i].name, "block") ?
+			!strcmp(p->s->tunables[i].name, "giveback") ? giveback :
 			p->s->tunables[i].def : BLOCK_BYTES;
 	assert_int_equal(p->s->open(&args, &p->heap), 0);
 	assert_int_equal(p->s->region_create(p->heap, &p->region), 0);
+}
+
+static void place_open(struct place *p, const char *name, uint64_t limit_bytes)
+{
+	place_open_giving(p, name, limit_bytes, FL_RETAIN_NEVER);
 }
 
 static void place_close(struct place *p)
@@ -278,6 +287,91 @@ static void halves_of_a_block(void **state)
 		for (unsigned i = 0; i < 6; i++)
 			for (uint64_t j = 0; j < nr; j++)
 				assert_int_equal(((uint64_t *)(void *)arrays[i])[j], j);
+		place_close(&p);
+	}
+}
+
+/*
+ * A chunk has all of a block, and the region goes on in the next one above it: what the
+ * chunk leaves and what is free there are one gap, and an object lies across.  Upwards
+ * that takes a second builder, which has the whole next block and drops it.
+ */
+static void one_gap_of_two_blocks(struct place *p, struct fl_builder *b,
+				  uint64_t nr, bool up)
+{
+	struct fl_builder other;
+
+	fl_builder_open(b, p->s, p->region, 8);
+	push_words(b, nr);
+	if (!up) {
+		memset(p->s->object_new(p->region, 4096, 8, 0), 0xee, 4096);
+		return;
+	}
+	fl_builder_open(&other, p->s, p->region, 8);
+	push_words(&other, BLOCK_BYTES / 8);
+	fl_builder_drop(&other);
+}
+
+#define NR_ACROSS	18u	/* of 5,000 bytes: most of what the two have left */
+
+static void across_two_blocks(void **state)
+{
+	static const struct {
+		const char *name;
+		bool up;
+	} of[] = {
+		{ "bump_down", false }, { "branch_site", false },
+		{ "block_split", false }, { "bump_up", true },
+	};
+	static const uint64_t givebacks[] = { FL_RETAIN_NEVER, FL_RETAIN_DEATH };
+	const uint64_t nr = (BLOCK_BYTES / 2 + 1024) / 8, bytes = 5000;
+
+	(void)state;
+	for (size_t k = 0; k < 2 * sizeof(of) / sizeof(*of); k++) {
+		struct fl_region *neighbour = NULL;
+		unsigned char *beside = NULL;
+		struct fl_builder b;
+		struct place p;
+
+		place_open_giving(&p, of[k / 2].name, 0, givebacks[k % 2]);
+		for (unsigned life = 0; life < 3; life++) {
+			unsigned char *objects[NR_ACROSS], *border;
+			uint64_t refills, *words;
+			unsigned across = 0;
+
+			one_gap_of_two_blocks(&p, &b, nr, of[k / 2].up);
+			if (!neighbour) {
+				assert_int_equal(p.s->region_create(p.heap,
+								    &neighbour), 0);
+				beside = p.s->object_new(neighbour, BLOCK_BYTES, 8, 0);
+				memset(beside, 0xbb, BLOCK_BYTES);
+			}
+			words = close_words(&b, nr);
+			assert_true(b.linked);
+			assert_int_equal(b.copied_bytes, 0);
+			border = (unsigned char *)words + BLOCK_BYTES;
+			refills = p.heap->events.nr_refills;
+			for (unsigned i = 0; i < NR_ACROSS; i++) {
+				objects[i] = p.s->object_new(p.region, bytes, 8, 0);
+				memset(objects[i], (int)i, bytes);
+				across += objects[i] < border &&
+					  objects[i] + bytes > border;
+			}
+			assert_int_equal(across, 1);
+			assert_int_equal(p.heap->events.nr_refills, refills);
+			for (unsigned i = 0; i < NR_ACROSS; i++)
+				for (uint64_t j = 0; j < bytes; j++)
+					assert_int_equal(objects[i][j], i);
+			for (uint64_t i = 0; i < nr; i++)
+				assert_int_equal(words[i], i);
+			p.s->region_reset(p.region);
+			/* What went back is the two blocks' alone. */
+			for (uint64_t i = 0; i < BLOCK_BYTES; i++)
+				assert_int_equal(beside[i], 0xbb);
+		}
+		p.s->region_destroy(neighbour);
+		p.s->region_destroy(p.region);
+		assert_int_equal(p.s->region_create(p.heap, &p.region), 0);
 		place_close(&p);
 	}
 }
@@ -532,6 +626,7 @@ int main(void)
 		cmocka_unit_test(rest_of_a_block),
 		cmocka_unit_test(nested),
 		cmocka_unit_test(halves_of_a_block),
+		cmocka_unit_test(across_two_blocks),
 		cmocka_unit_test(tree),
 		cmocka_unit_test(without_a_rest),
 		cmocka_unit_test(without_chunks),
