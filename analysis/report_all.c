@@ -236,6 +236,44 @@ static bool has_claims(const struct book *book, const struct member *m)
 	return false;
 }
 
+/*
+ * The notes' open questions, program by program: which strategies were held against
+ * each other is what their queries tell beside the number.
+ */
+static void put_picks(const struct fl_page *p, const struct book *book)
+{
+	char value[FL_TEXT_BYTES], low[FL_TEXT_BYTES], high[FL_TEXT_BYTES];
+	bool any = false;
+
+	for (size_t i = 0; i < book->nr_verdicts; i++) {
+		const struct fl_verdict *v = &book->verdicts[i];
+
+		if (*v->claim->name != 'Q' || !isfinite(v->value))
+			continue;
+		html(p, any ? "<li><b>" : "<h3>Program by program</h3>\n<ul>\n<li><b>");
+		any = true;
+		put(p, v->claim->name);
+		html(p, "</b>: ");
+		put(p, v->claim->says);
+		html(p, " <b>%s</b>: %s", fl_verdict_kind_name(v->kind),
+		     fl_text_number(value, v->value, false));
+		if (isfinite(v->low) && isfinite(v->high) && v->low < v->high)
+			html(p, " [%s, %s]", fl_text_number(low, v->low, false),
+			     fl_text_number(high, v->high, false));
+		if (v->claim->unit) {
+			html(p, " ");
+			put(p, v->claim->unit);
+		}
+		if (v->reason) {
+			html(p, "; ");
+			put(p, v->reason);
+		}
+		html(p, ".</li>\n");
+	}
+	if (any)
+		html(p, "</ul>\n");
+}
+
 /* "7 CONFIRMED, 3 REFUTED"; to be freed. */
 static char *count_verdicts(const struct book *book)
 {
@@ -579,6 +617,7 @@ static int put_book(FILE *to, const struct book *book)
 	free(claims);
 	if (err)
 		return err;
+	put_picks(&p, book);
 	html(&p, "<h2 id=verdicts>What becomes of the notes\u2019 claims</h2>\n<p class=note>Rules "
 	     "were fixed before there were results; INCONCLUSIVE is what neither rule holds "
 	     "for. n: blocks, or what else the query counts; each has its query, to be asked "
