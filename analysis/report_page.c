@@ -47,7 +47,7 @@ static const char style[] =
 ".bar path{stroke:var(--k);stroke-width:1.6}.bar circle{fill:var(--k)}.bar .one{stroke:var(--muted);stroke-width:1}\n"
 ".axis{display:flex;justify-content:space-between;width:150px;font-weight:400}\n"
 "figure{margin:1rem 0 2rem}figcaption{margin-top:.6rem;max-width:60rem}\n"
-"figure svg{display:block;width:100%;height:auto;font-family:inherit}"
+"figure svg{display:block;width:100%;height:auto;overflow:visible;font-family:inherit}"
 "figure text{stroke:none;font-size:" FL_SVG_FONT_PX "px}\n"
 ".narrow{display:none}\n"
 ".missing{border:1px dashed var(--muted);border-radius:4px;padding:1rem 1.2rem;color:var(--muted);max-width:46rem}\n"

@@ -49,6 +49,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0043-one-pass-in-a-heap-of-its-own.md \
 	%D%/decisions/0044-drawings-in-the-page-are-shortened.md \
 	%D%/decisions/0045-single-ops-are-timed-again.md \
+	%D%/decisions/0046-the-page-shows-what-an-eye-tells-apart.md \
 	%D%/decisions/0049-one-pass-from-opening-to-closing.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \
