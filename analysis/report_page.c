@@ -71,12 +71,12 @@ static const char style[] =
 ".claims tr{display:flex;flex-wrap:wrap;align-items:baseline;gap:.1rem .6rem;padding:.5rem 0;border-top:1px solid var(--grid)}"
 ".claims tr>*{border:0!important;padding:0}.scroll .claims th:first-child{position:static;overflow-wrap:anywhere;white-space:normal;flex:1 1 9rem;font-weight:600}"
 ".claims .nr:not(:empty)::before{content:'n = '}.claims .says{flex:1 1 100%;min-width:0}.claims pre{max-width:calc(100vw - 2rem)}}\n"
-"@media print{body{font-size:9pt;line-height:1.35}main{max-width:none;padding:0}nav,.again,details{display:none}"
+"@media print{@page{margin:1.2cm 1.3cm}body{font-size:8.5pt;line-height:1.3}main{max-width:none;padding:0}nav,.again,details{display:none}"
 ".wide{display:none}.narrow{display:block}.extra{display:table-cell}h2{margin-top:1.2rem}"
 ".span{column-span:all}.span .wide{display:block}.span .narrow{display:none}.plots .missing{padding:.3rem .6rem;font-size:7pt}"
 ".stamp{padding:.3rem .8rem}.plots{columns:2;column-gap:1.5rem}.plots svg{max-height:24cm}.plots .span svg{max-height:9cm}dl{font-size:7pt;gap:0 .8rem}figure{margin:.4rem 0 .8rem}figcaption{font-size:7pt}"
 "h2,h3,h4{break-after:avoid;font-size:9.5pt}h2{font-size:12pt}tr,figure,.plot,.stamp{break-inside:avoid}"
-".scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .35rem}.bar,.axis{width:90px}pre{white-space:pre-wrap}}\n";
+".scroll{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .3rem}.says{min-width:20rem}small,.tag{font-size:6.5pt}.note{font-size:7.5pt}.bar,.axis{width:90px}pre{white-space:pre-wrap}}\n";
 
 static void put_colours(const struct fl_page *p, bool dark)
 {
