@@ -51,6 +51,7 @@ nobase_dist_doc_DATA += \
 	%D%/decisions/0045-single-ops-are-timed-again.md \
 	%D%/decisions/0046-the-page-shows-what-an-eye-tells-apart.md \
 	%D%/decisions/0049-one-pass-from-opening-to-closing.md \
+	%D%/decisions/0050-a-free-list-knows-who-has-been-dead-for-longest.md \
 	%D%/img/crossing.svg \
 	%D%/measurement.md \
 	%D%/robustness.md

@@ -73,6 +73,68 @@ static struct fl_block *take_fresh(struct fl_blocks *b, unsigned order)
 	return block;
 }
 
+/* Onto its free list. */
+static void push(struct fl_blocks *b, struct fl_block *block)
+{
+	const unsigned order = block->order;
+
+	block->next = b->free[order];
+	if (b->retain_blocks) {
+		if (block->next)
+			block->next->newer = block;
+		if (!block->cold && !b->oldest[order])
+			b->oldest[order] = block;
+		if (order >= b->nr_orders)
+			b->nr_orders = order + 1;
+	}
+	b->free[order] = block;
+}
+
+/* The newest of its free list, off it. */
+static void pop(struct fl_blocks *b, struct fl_block *block)
+{
+	b->free[block->order] = block->next;
+	if (b->retain_blocks && b->oldest[block->order] == block)
+		b->oldest[block->order] = NULL;
+}
+
+/* Of all that is free and warm; NULL: nothing is. */
+static struct fl_block *oldest_block(const struct fl_blocks *b)
+{
+	struct fl_block *oldest = NULL;
+
+	for (unsigned order = 0; order < b->nr_orders; order++) {
+		struct fl_block *block = b->oldest[order];
+
+		if (block && (!oldest ||
+			      (int32_t)(block->given - oldest->given) < 0))
+			oldest = block;
+	}
+	return oldest;
+}
+
+/* For struct fl_retain_config. */
+static bool oldest_died(void *owner, uint32_t *died)
+{
+	const struct fl_block *block = oldest_block(owner);
+
+	if (block)
+		*died = block->died;
+	return block != NULL;
+}
+
+static struct iovec chill_oldest(void *owner, bool closes)
+{
+	struct fl_blocks *b = owner;
+	struct fl_block *block = oldest_block(b);
+
+	b->oldest[block->order] = block == b->free[block->order] ? NULL :
+								   block->newer;
+	block->cold = true;
+	block->closed = closes;
+	return (struct iovec){ block->base, block->bytes };
+}
+
 /*
  * A run of @order off the low end of a larger free one, the smallest there is; the
  * rest stays free.  Runs do not grow together again: what was large once is, when
@@ -89,33 +151,34 @@ static struct fl_block *split_larger(struct fl_blocks *b, unsigned order)
 	if (b->guard_bytes || b->retain_spans || from >= FL_BLOCK_ORDERS)
 		return NULL;
 	block = b->free[from];
-	b->free[from] = block->next;
+	pop(b, block);
 	while (from-- > order) {
 		struct fl_block *upper = block + ((uint64_t)1 << from);
 
 		*upper = (struct fl_block){
 			.base = block->base + run_bytes(b, from),
 			.bytes = run_bytes(b, from), .order = from,
+			.died = block->died, .given = block->given,
+			.cold = block->cold, .closed = block->closed,
 		};
 		block->bytes = upper->bytes;
 		block->order = from;
-		if (b->retain)
-			fl_retain_split(b->retain, fl_blocks_item(b, block),
-					fl_blocks_item(b, upper),
-					fl_block_top(block));
-		upper->next = b->free[from];
-		b->free[from] = upper;
+		push(b, upper);
 	}
-	block->next = b->free[order];
-	b->free[order] = block;
+	push(b, block);
 	return block;
 }
 
-/* To be used again; of a span nobody knows yet how much. */
-static bool retake(struct fl_blocks *b, const struct fl_block *block)
+/* To be used, @again or for the first time; of a span nobody knows yet how much. */
+static bool retake(struct fl_blocks *b, struct fl_block *block, bool again)
 {
-	return !fl_retain_use(b->retain, fl_blocks_item(b, block),
-			      b->retain_spans ? 0 : block->bytes);
+	if (b->retain_spans)
+		return !fl_retain_use(b->retain, fl_blocks_item(b, block), 0);
+	if (fl_retain_whole_use(b->retain, block->base, block->bytes,
+				again && !block->cold, block->closed))
+		return false;
+	block->cold = block->closed = false;
+	return true;
 }
 
 struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
@@ -123,6 +186,7 @@ struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 {
 	unsigned order = order_of(b, bytes);
 	struct fl_block *block;
+	bool again;
 
 	if (order >= FL_BLOCK_ORDERS)
 		return NULL;
@@ -133,10 +197,11 @@ struct fl_block *fl_blocks_take(struct fl_blocks *b, uint64_t bytes,
 		block = split_larger(b, order);
 	if (!block)
 		block = take_fresh(b, order);
-	if (!block || (b->retain && !retake(b, block)))
+	again = block && block == b->free[order];
+	if (!block || (b->retain && !retake(b, block, again)))
 		return NULL;
-	if (block == b->free[order])
-		b->free[order] = block->next;
+	if (again)
+		pop(b, block);
 	b->out_bytes += block->bytes;
 	block->owner = owner;
 	block->next = NULL;
@@ -162,13 +227,13 @@ fl_general_regs struct fl_block *fl_blocks_take_warm(struct fl_blocks *b,
 
 void fl_blocks_give(struct fl_blocks *b, struct fl_block *block)
 {
-	if (b->retain && !b->retain_spans)
-		fl_retain_dead(b->retain, fl_blocks_item(b, block),
-			       fl_block_top(block), block->bytes);
+	if (b->retain_blocks) {
+		block->died = fl_retain_whole_dead(b->retain, block->bytes);
+		block->given = b->nr_given++;
+	}
 	b->out_bytes -= block->bytes;
 	block->owner = NULL;
-	block->next = b->free[block->order];
-	b->free[block->order] = block;
+	push(b, block);
 }
 
 void fl_blocks_give_chain(struct fl_blocks *b, struct fl_block *block)
@@ -263,8 +328,8 @@ size_t fl_blocks_ranges(const struct fl_heap *heap, struct fl_range *out,
 		  b->next_slot * sizeof(*b->directory), FL_RANGE_METADATA);
 	if (b->retain)
 		add_range(out, max, &nr, (char *)b->retain, sizeof(*b->retain) +
-			  b->next_slot * sizeof(b->retain->items[0]),
-			  FL_RANGE_METADATA);
+			  (b->retain_spans ? b->next_slot : 0) *
+			  sizeof(b->retain->items[0]), FL_RANGE_METADATA);
 	add_range(out, max, &nr, b->records, b->nr_records * b->record_bytes,
 		  FL_RANGE_METADATA);
 	add_range(out, max, &nr, (char *)b->sites.sorted,
@@ -391,10 +456,14 @@ int fl_blocks_open(const struct fl_open_args *args,
 		struct fl_retain_config retain = config->retain;
 
 		b->retain_spans = config->retain_spans;
-		if (!b->retain_spans)
-			retain.whole = true;
-		err = fl_retain_open(&retain, b->nr_slots, &b->pub.events,
-				     &b->retain);
+		b->retain_blocks = !config->retain_spans;
+		if (b->retain_blocks) {
+			retain.oldest = oldest_died;
+			retain.chill = chill_oldest;
+			retain.owner = b;
+		}
+		err = fl_retain_open(&retain, b->retain_spans ? b->nr_slots : 0,
+				     &b->pub.events, &b->retain);
 		if (err)
 			goto release_records;
 	}

@@ -40,9 +40,14 @@ struct fl_block {
 	uint64_t bytes;		/* usable, whole pages */
 	struct fl_region *owner;	/* NULL while free */
 	struct fl_block *next;	/* of the owner's chain, or of the free list */
+	struct fl_block *newer;	/* of the free list; with a policy for blocks */
 	uint32_t order;
 	uint32_t state;		/* the strategy's own; 0 when first taken */
-};
+	uint32_t died;		/* fl_retain_whole_dead's */
+	uint32_t given;		/* after how many others, modulo 2^32 */
+	bool cold;		/* free, and its pages have gone back */
+	bool closed;		/* and it has to be opened */
+} __attribute__((aligned(64)));	/* one line: what a refill touches */
 
 /*
  * First member of the heap of a strategy that uses blocks, so that the
@@ -66,9 +71,17 @@ struct fl_blocks {
 	struct fl_block *directory;	/* nr_slots entries, lazily resident */
 	struct fl_block *free[FL_BLOCK_ORDERS];
 	struct fl_block *sink;	/* serves when nothing else can */
-	struct fl_retain *retain;	/* an item for each slot; NULL: everything
-					   is kept */
-	bool retain_spans;	/* of struct fl_blocks_config */
+	struct fl_retain *retain;	/* NULL: everything is kept */
+	bool retain_spans;	/* of struct fl_blocks_config: an item a slot */
+	/*
+	 * Else, with a policy: free blocks go whole.  A free list is a stack, so what
+	 * is below has been dead for longer: warm ones on top, the lowest of them
+	 * here, cold ones below.
+	 */
+	bool retain_blocks;
+	unsigned nr_orders;	/* that ever had a free block, or fewer */
+	uint32_t nr_given;
+	struct fl_block *oldest[FL_BLOCK_ORDERS];
 	char *records;		/* region structs, lazily resident */
 	size_t record_bytes;
 	uint32_t nr_records_max, nr_records;
@@ -149,7 +162,7 @@ static inline void fl_blocks_death(struct fl_blocks *blocks)
 		fl_retain_death(blocks->retain);
 }
 
-/* fl_blocks_item: Of a block, if there is a policy. */
+/* fl_blocks_item: Of a block, if there is a policy and the caller's is what is dead. */
 static inline struct fl_retain_item *fl_blocks_item(const struct fl_blocks *blocks,
 						    const struct fl_block *block)
 {

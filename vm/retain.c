@@ -190,13 +190,11 @@ static struct fl_retain_item *oldest(struct fl_retain *r)
 	return r->ring.newer == &r->ring ? NULL : item_of(r->ring.newer);
 }
 
-/* Next to @link, as the older one. */
-static void link_below(struct fl_retain_link *link, struct fl_retain_link *older)
+static void link_newest(struct fl_retain *r, struct fl_retain_item *item)
 {
-	older->newer = link;
-	older->older = link->older;
-	link->older->newer = older;
-	link->older = older;
+	item->link = (struct fl_retain_link){ &r->ring, r->ring.older };
+	r->ring.older->newer = &item->link;
+	r->ring.older = &item->link;
 }
 
 static void unlink_item(struct fl_retain_item *item)
@@ -271,7 +269,7 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 	item->died = (uint32_t)now(r);
 	if (item->bytes) {
 		r->warm_bytes += item->bytes;
-		link_below(&r->ring, &item->link);
+		link_newest(r, item);
 	}
 	/* Items that go whole do so by their own age, behind all older ones. */
 	if (r->warm_bytes > r->bound_bytes || (age && !r->config.whole))
@@ -299,25 +297,32 @@ int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
 	return 0;
 }
 
-void fl_retain_split(struct fl_retain *r, struct fl_retain_item *item,
-		     struct fl_retain_item *upper, char *top)
+uint32_t fl_retain_whole_dead(struct fl_retain *r, uint64_t bytes)
 {
-	const bool warm = r->config.when == FL_RETAIN_WARM;
-	const uint64_t bytes = item->bytes / 2;
+	if (r->config.when == FL_RETAIN_WARM)
+		move_level(r, (int64_t)bytes);
+	if (r->config.when == FL_RETAIN_AGE && !r->warm_bytes)
+		decide_at(r, now(r) + r->config.deaths + 1);
+	r->warm_bytes += bytes;
+	if (r->warm_bytes > r->bound_bytes)
+		decide_at(r, now(r));
+	return (uint32_t)now(r);
+}
 
-	*upper = *item;
-	upper->link = (struct fl_retain_link){ NULL, NULL };
-	upper->bytes = bytes;
-	upper->closed /= 2;
-	item->top = top;
-	item->bytes -= bytes;
-	item->closed -= upper->closed;
-	if (warm) {
-		upper->by.warm.used /= 2;
-		item->by.warm.used -= upper->by.warm.used;
+int fl_retain_whole_use(struct fl_retain *r, char *base, uint64_t bytes,
+			bool warm, bool closed)
+{
+	if (closed) {
+		int err = open_again(r->config.with, base, bytes);
+
+		if (err)
+			return err;
 	}
-	if (bytes)
-		link_below(&item->link, &upper->link);
+	if (r->config.when == FL_RETAIN_WARM)
+		move_level(r, -(int64_t)bytes);
+	if (warm)
+		r->warm_bytes -= bytes;
+	return 0;
 }
 
 /* A descriptor of the parent's would give back the parent's pages. */
@@ -398,24 +403,31 @@ static void flush(struct fl_retain *r)
 	r->events->nr_give_calls += fl_giveback_calls(c->by, nr);
 }
 
+static void shed_range(struct fl_retain *r, struct iovec range)
+{
+	if (r->nr_ranges == FL_RETAIN_RANGES)
+		flush(r);
+	r->ranges[r->nr_ranges++] = range;
+	r->warm_bytes -= range.iov_len;
+}
+
+/* After them memory has to be opened. */
+static bool closes(const struct fl_retain *r)
+{
+	return (r->config.with == FL_RETAIN_MUNMAP ||
+		r->config.with == FL_RETAIN_GUARD) && !r->config.give;
+}
+
 /* The lowest @bytes that are warm. */
 static void shed_item(struct fl_retain *r, struct fl_retain_item *item,
 		      uint64_t bytes)
 {
-	const enum fl_retain_with with = r->config.with;
-
 	if (!bytes)
 		return;
-	if (r->nr_ranges == FL_RETAIN_RANGES)
-		flush(r);
-	r->ranges[r->nr_ranges++] = (struct iovec){
-		item->top - item->bytes, bytes,
-	};
-	if ((with == FL_RETAIN_MUNMAP || with == FL_RETAIN_GUARD) &&
-	    !r->config.give)
+	shed_range(r, (struct iovec){ item->top - item->bytes, bytes });
+	if (closes(r))
 		item->closed = most(item->closed, item->bytes);
 	item->bytes -= bytes;
-	r->warm_bytes -= bytes;
 	if (item->bytes)
 		return;
 	unlink_item(item);
@@ -423,28 +435,53 @@ static void shed_item(struct fl_retain *r, struct fl_retain_item *item,
 		r->config.shed(r->config.owner, (size_t)(item - r->items));
 }
 
+/* Whatever has been dead for longest, up to @bytes of it; if whole, all of it. */
+static void shed_oldest(struct fl_retain *r, uint64_t bytes)
+{
+	const struct fl_retain_config *c = &r->config;
+
+	if (c->chill) {
+		shed_range(r, c->chill(c->owner, closes(r)));
+	} else {
+		struct fl_retain_item *item = oldest(r);
+
+		shed_item(r, item, c->whole || bytes > item->bytes ?
+				   item->bytes : bytes);
+	}
+}
+
+/* Since when; false: nothing is warm. */
+static bool oldest_died(struct fl_retain *r, uint32_t *died)
+{
+	const struct fl_retain_config *c = &r->config;
+	const struct fl_retain_item *item;
+
+	if (c->oldest)
+		return c->oldest(c->owner, died);
+	item = oldest(r);
+	if (item)
+		*died = item->died;
+	return item != NULL;
+}
+
 static void shed_down_to(struct fl_retain *r, uint64_t keep)
 {
 	const uint64_t page = fl_page_bytes();
 
 	keep -= keep % page;
-	while (r->warm_bytes > keep) {
-		struct fl_retain_item *item = oldest(r);
-		const uint64_t over = r->warm_bytes - keep;
-
-		shed_item(r, item, r->config.whole || over > item->bytes ?
-				   item->bytes : over);
-	}
+	while (r->warm_bytes > keep)
+		shed_oldest(r, r->warm_bytes - keep);
 }
 
 static void shed_aged(struct fl_retain *r)
 {
 	const uint32_t death = (uint32_t)now(r);
 	struct fl_retain_item *item;
+	uint32_t died;
 
-	while ((item = oldest(r)) && death - item->died > r->config.deaths)
-		shed_item(r, item, item->bytes);
-	if (r->config.whole)
+	while (oldest_died(r, &died) && death - died > r->config.deaths)
+		shed_oldest(r, UINT64_MAX);
+	if (r->config.whole || r->config.oldest)
 		return;
 	for (struct fl_retain_link *link = r->ring.older, *older;
 	     link != &r->ring && item_of(link)->died == death; link = older) {
@@ -489,17 +526,17 @@ static void end_window(struct fl_retain *r)
 /* At which death, if nothing dies until then but regions without items. */
 static uint64_t next_decision(struct fl_retain *r)
 {
-	const struct fl_retain_item *item = oldest(r);
 	const uint64_t deaths = r->config.deaths;
+	uint32_t died;
 
 	switch (r->config.when) {
 	case FL_RETAIN_EVERY:
 	case FL_RETAIN_WARM:
 		return (now(r) / deaths + 1) * deaths - 1;
 	case FL_RETAIN_AGE:
-		return item ? now(r) + deaths + 1 -
-			      ((uint32_t)now(r) - item->died) :
-			      UINT64_MAX;
+		return oldest_died(r, &died) ?
+		       now(r) + deaths + 1 - ((uint32_t)now(r) - died) :
+		       UINT64_MAX;
 	default:
 		return UINT64_MAX;
 	}
@@ -541,7 +578,14 @@ void fl_retain_decide(struct fl_retain *r)
 void fl_retain_forget(struct fl_retain *r)
 {
 	struct fl_retain_item *item;
+	uint32_t died;
 
+	if (r->config.oldest) {
+		while (r->config.oldest(r->config.owner, &died))
+			r->config.chill(r->config.owner, false);
+		r->warm_bytes = 0;
+		return;
+	}
 	while ((item = oldest(r))) {
 		r->warm_bytes -= item->bytes;
 		unlink_item(item);

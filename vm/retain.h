@@ -131,6 +131,14 @@ struct fl_retain_config {
 	int (*give)(void *owner, const struct iovec *ranges, size_t nr);
 	/* If not NULL: all of the @index-th item is about to be given back. */
 	void (*shed)(void *owner, size_t index);
+	/*
+	 * If not NULL: there are no items.  What is dead is whole, and the owner knows
+	 * which of it that is warm has been dead for longest, and since when; false:
+	 * nothing is.  And has it go cold, if there is one; @closes: it will have to
+	 * be opened.
+	 */
+	bool (*oldest)(void *owner, uint32_t *died);
+	struct iovec (*chill)(void *owner, bool closes);
 	void *owner;
 };
 
@@ -140,8 +148,7 @@ struct fl_retain_link {
 };
 
 /*
- * A cache line of its own: programs with small blocks use and drop them so often
- * that this line is most of what a policy costs.
+ * A cache line of its own: to touch it is most of what a policy costs.
  */
 struct fl_retain_item {
 	struct fl_retain_link link;	/* of the warm dead ones */
@@ -218,11 +225,14 @@ int fl_retain_use(struct fl_retain *retain, struct fl_retain_item *item,
 		  uint64_t expect);
 
 /*
- * fl_retain_split: A dead @item that goes all at once (whole) becomes two of half
- * the size; @upper, not used yet, is what lies from @top on.
+ * The same where the owner keeps the order of what is whole (oldest, chill).
+ * fl_retain_whole_dead: @bytes died.  Returns when, to be told by oldest().
+ * fl_retain_whole_use: They are used; @warm: were dead and are in memory; @closed:
+ * have to be opened.  Returns 0 or -errno: then they stay dead.
  */
-void fl_retain_split(struct fl_retain *retain, struct fl_retain_item *item,
-		     struct fl_retain_item *upper, char *top);
+uint32_t fl_retain_whole_dead(struct fl_retain *retain, uint64_t bytes);
+int fl_retain_whole_use(struct fl_retain *retain, char *base, uint64_t bytes,
+			bool warm, bool closed);
 
 /*
  * fl_retain_decide: By the policy, what goes now; gives it back.  What the kernel

@@ -326,6 +326,118 @@ static void test_split(void **state)
 	}
 }
 
+#define NR_POLICY_SLOTS	256u
+#define NR_POLICY_LIVE	24u
+
+/* What a policy has to know, kept the slow way: a line for each slot. */
+struct policy_model {
+	struct { bool dead, cold; uint64_t died, bytes; } of[NR_POLICY_SLOTS];
+	uint64_t warm_bytes, nr_deaths;
+};
+
+/* The warm one that died first; NULL: none is. */
+static struct fl_block *model_oldest(struct fl_blocks *b,
+				     const struct policy_model *m)
+{
+	struct fl_block *oldest = NULL;
+
+	for (size_t i = 0; i < b->next_slot; i++)
+		if (m->of[i].dead && !m->of[i].cold &&
+		    (!oldest || m->of[i].died <
+				m->of[oldest - b->directory].died))
+			oldest = &b->directory[i];
+	return oldest;
+}
+
+static void model_death(struct fl_blocks *b, struct policy_model *m,
+			const struct fl_retain_config *c)
+{
+	const bool over = c->when == FL_RETAIN_BUDGET &&
+			  m->warm_bytes > c->keep_bytes;
+	struct fl_block *block;
+
+	while ((block = model_oldest(b, m))) {
+		const size_t i = (size_t)(block - b->directory);
+
+		if (over ? m->warm_bytes <= c->keep_bytes / 2 :
+			   c->when == FL_RETAIN_BUDGET ||
+			   m->nr_deaths - m->of[i].died <= c->deaths)
+			break;
+		m->of[i].cold = true;
+		m->warm_bytes -= m->of[i].bytes;
+	}
+	m->nr_deaths++;
+}
+
+/* Thousands of lives and deaths of runs of two sizes, one block a death. */
+static void try_policy(struct fl_retain_config policy)
+{
+	const struct fl_open_args args = args_of(4096, 4);
+	struct fl_blocks_config config = config_of(8 * KIB, page,
+						   FL_GUARD_PROT_NONE);
+	struct fl_block *live[NR_POLICY_LIVE];
+	struct policy_model m = { .nr_deaths = 0 };
+	struct fl_blocks *b;
+	size_t nr_live = 0;
+	unsigned seed = 1, nr_cold = 0;
+
+	config.retain = policy;
+	b = open_or_skip(&args, &config);
+	for (unsigned step = 0; step < 6000; step++) {
+		const unsigned roll = (unsigned)rand_r(&seed) >> 3;
+		/* Now more are wanted, now fewer. */
+		const bool more = roll % 8 < (step / 500 % 2 ? 6u : 2u);
+
+		if (nr_live < NR_POLICY_LIVE && (more || !nr_live)) {
+			struct fl_block *block =
+				take(b, roll / 8 % 4 ? 1 : 16 * KIB);
+			const size_t i = (size_t)(block - b->directory);
+
+			assert_true(i < NR_POLICY_SLOTS);
+			if (m.of[i].dead && !m.of[i].cold)
+				m.warm_bytes -= m.of[i].bytes;
+			m.of[i].dead = m.of[i].cold = false;
+			assert_false(block->cold);
+			live[nr_live++] = block;
+		} else {
+			const size_t k = roll / 8 % nr_live;
+			struct fl_block *block = live[k];
+			const size_t i = (size_t)(block - b->directory);
+
+			live[k] = live[--nr_live];
+			m.of[i].dead = true;
+			m.of[i].died = m.nr_deaths;
+			m.of[i].bytes = block->bytes;
+			m.warm_bytes += block->bytes;
+			fl_blocks_give(b, block);
+			model_death(b, &m, &policy);
+			fl_blocks_death(b);
+		}
+		assert_int_equal(b->retain->warm_bytes, m.warm_bytes);
+		for (size_t i = 0; i < b->next_slot; i++) {
+			assert_int_equal(b->directory[i].cold, m.of[i].cold);
+			nr_cold += m.of[i].cold;
+		}
+	}
+	assert_true(nr_cold > 1000);
+	assert_int_equal(b->pub.events.nr_give_failures, 0);
+	fl_blocks_trim(&b->pub);
+	assert_int_equal(b->retain->warm_bytes, 0);
+	fl_blocks_close(&b->pub);
+}
+
+static void test_policies(void **state)
+{
+	(void)state;
+	try_policy((struct fl_retain_config){ .when = FL_RETAIN_AGE, .deaths = 3 });
+	try_policy((struct fl_retain_config){ .when = FL_RETAIN_AGE, .deaths = 40 });
+	try_policy((struct fl_retain_config){ .when = FL_RETAIN_BUDGET,
+					      .keep_bytes = 100 * KIB });
+	try_policy((struct fl_retain_config){ .when = FL_RETAIN_BUDGET,
+					      .keep_bytes = 60 * KIB,
+					      .with = FL_RETAIN_MUNMAP });
+}
+
 static void test_find(void **state)
 {
 	struct fl_blocks *b = open_usual();
@@ -971,6 +1083,7 @@ int main(void)
 		cmocka_unit_test(test_lifo),
 		cmocka_unit_test(test_runs),
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_addresses_exhausted),

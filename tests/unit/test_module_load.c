@@ -498,7 +498,6 @@ static void test_settings(void **state)
 	set("step=512,block=1M", 1 << 20, 512, 1);
 	set("step=2 return=signal", 65536, 2, 0);
 	set(" ,step=2,, ", 65536, 2, 1);
-	set("step=2,step=3", 65536, 3, 1);
 	set("return=user", 65536, 16, 1);
 }
 
@@ -539,6 +538,7 @@ static void test_bad_settings(void **state)
 	refused_setting("block", "\"block\" is no setting: write name=value");
 	refused_setting("=4K", "unknown tunable \"\"");
 	refused_setting("step=2,blok=4K", "unknown tunable \"blok\"");
+	refused_setting("step=2,step=3", "is set twice");
 }
 
 static void test_no_tunables(void **state)

@@ -246,33 +246,6 @@ static void deaths_without_items_count(void **state)
 	fl_retain_close(s.retain);
 }
 
-/* The halves of a dead item go as one where it would have gone. */
-static void halves_are_as_old(void **state)
-{
-	struct scene s;
-	struct fl_retain_item *items;
-
-	(void)state;
-	scene_open(&s, (struct fl_retain_config){
-		.when = FL_RETAIN_BUDGET, .keep_bytes = pages(24),
-		.whole = true });
-	items = s.retain->items;
-	lifetime(&s, 0, 8);
-	lifetime(&s, 2, 8);
-	fl_retain_split(s.retain, &items[0], &items[1], item_top(&s, 0) - pages(4));
-	items[1].top = item_top(&s, 0);
-	assert_int_equal(items[0].bytes, pages(4));
-	assert_int_equal(items[1].bytes, pages(4));
-	assert_int_equal(s.retain->warm_bytes, pages(16));
-	used(&s, 1);
-	assert_int_equal(s.retain->warm_bytes, pages(12));
-	lifetime(&s, 3, 16);
-	/* Above 24: down to 12, so 0 and 2 go, and 3 as well, which is whole. */
-	assert_int_equal(given_pages(&s), 4 + 8 + 16);
-	assert_int_equal(s.retain->warm_bytes, 0);
-	fl_retain_close(s.retain);
-}
-
 static void age_takes_what_a_span_no_longer_uses(void **state)
 {
 	uint64_t given = 0;
@@ -477,7 +450,6 @@ int main(void)
 		cmocka_unit_test(a_budget_of_spans_keeps_their_tops),
 		cmocka_unit_test(age_is_in_deaths),
 		cmocka_unit_test(deaths_without_items_count),
-		cmocka_unit_test(halves_are_as_old),
 		cmocka_unit_test(age_takes_what_a_span_no_longer_uses),
 		cmocka_unit_test(warm_keeps_a_percentile_of_recent_use),
 		cmocka_unit_test(refusals_are_counted),
