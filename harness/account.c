@@ -273,16 +273,19 @@ static uint64_t heap_events(const struct fl_account *a)
 	return e->nr_refills + e->nr_hits;
 }
 
-/* Pages that the declared geometry may have opened before objects were there. */
+/*
+ * Pages that the declared geometry may have opened before objects were there: of each
+ * step, all but the one that the object in hand is on.
+ */
 static uint64_t opened_ahead(const struct fl_account *a, uint64_t events)
 {
 	struct fl_geometry g = { 0 };
-	uint64_t step;
+	uint64_t pages;
 
 	a->strategy->geometry(a->heap, &g);
-	step = g.doubling && g.step_bytes_max > g.step_bytes ?
-	       g.step_bytes_max : g.step_bytes;
-	return events * (step / fl_page_bytes());
+	pages = (g.step_bytes && !g.doubling ? g.step_bytes : g.step_bytes_max) /
+		fl_page_bytes();
+	return pages ? events * (pages - 1) : 0;
 }
 
 /* What no census may show. */

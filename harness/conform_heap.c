@@ -171,7 +171,8 @@ static void compare_footprints(struct fl_trial *t, const char *what, unsigned nr
 	if (after.nr_files != before->nr_files)
 		fl_trial_fail(t, "%s %u times left %lld descriptors open", what,
 			      nr, (long long)(after.nr_files - before->nr_files));
-	if (after.nr_threads != before->nr_threads)
+	/* Fewer: the kernel's worker of an io_uring that is long closed has ended. */
+	if (after.nr_threads > before->nr_threads)
 		fl_trial_fail(t, "%s %u times left %lld threads running", what,
 			      nr, (long long)(after.nr_threads -
 					      before->nr_threads));

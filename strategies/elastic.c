@@ -489,13 +489,18 @@ static uint64_t elastic_trim(struct fl_heap *pub)
 	return fl_blocks_trim(pub);
 }
 
-static void elastic_geometry(const struct fl_heap *heap, struct fl_geometry *out)
+static void elastic_geometry(const struct fl_heap *pub, struct fl_geometry *out)
 {
-	const uint64_t block = ((const struct fl_blocks *)heap)->block_bytes;
+	const struct heap *heap = (const struct heap *)pub;
+	const uint64_t block = heap->blocks.block_bytes;
 
 	*out = (struct fl_geometry){
 		.start_bytes = block, .block_bytes = block, .rearms = true,
 	};
+	/* What others open gets its pages when it is touched. */
+	if (heap->trigger == TRIGGER_USERFAULTFD)
+		out->step_bytes_max = heap->doubling ? heap->blocks.guard_bytes :
+						       heap->step_bytes;
 }
 
 FL_STRATEGY(

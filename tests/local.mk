@@ -208,6 +208,7 @@ test_helpers = \
 	%D%/account/broken_hides.c \
 	%D%/account/broken_hides_few.c \
 	%D%/account/broken_renames.c \
+	%D%/account/broken_reopens.c \
 	%D%/account/broken_scribbles.c \
 	%D%/account/broken_shares.c \
 	%D%/account/broken_short.c \

@@ -206,7 +206,8 @@ struct fl_geometry {
 	uint64_t start_bytes;
 	uint64_t block_bytes;	/* usable bytes of an ordinary block */
 	uint64_t step_bytes;	/* extend: least bytes per event; else 0 */
-	uint64_t step_bytes_max;
+	uint64_t step_bytes_max;	/* doubling; elastic: most that an event
+					   makes resident, touched or not; else 0 */
 	bool doubling;
 	bool rearms;		/* the room returns to start_bytes at reset */
 };
