@@ -218,6 +218,7 @@ test_helpers = \
 	%D%/account/broken_writes_after.c \
 	%D%/account/carries_area.c \
 	%D%/analysis/campaign.awk \
+	%D%/cli/touches_last.c \
 	%D%/cli/witness.c \
 	%D%/codegen/bad.h \
 	%D%/codegen/bad_call.c \
