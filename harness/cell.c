@@ -335,17 +335,15 @@ static int run_batch(struct run *r, const struct fl_kernel *k,
 	return 0;
 }
 
-/* Since @before, more of it. */
-static void add_events(struct fl_events *sum, const struct fl_heap *heap,
-		       const struct fl_events *before)
+/* What came to be between @before and @now. */
+static void add_events(struct fl_events *sum, struct fl_events now,
+		       struct fl_events before)
 {
-	const struct fl_events now = *events_of(heap);
-
-	sum->nr_hits += now.nr_hits - before->nr_hits;
-	sum->nr_refills += now.nr_refills - before->nr_refills;
-	sum->nr_given_pages += now.nr_given_pages - before->nr_given_pages;
-	sum->nr_give_calls += now.nr_give_calls - before->nr_give_calls;
-	sum->nr_give_failures += now.nr_give_failures - before->nr_give_failures;
+	sum->nr_hits += now.nr_hits - before.nr_hits;
+	sum->nr_refills += now.nr_refills - before.nr_refills;
+	sum->nr_given_pages += now.nr_given_pages - before.nr_given_pages;
+	sum->nr_give_calls += now.nr_give_calls - before.nr_give_calls;
+	sum->nr_give_failures += now.nr_give_failures - before.nr_give_failures;
 }
 
 /*
@@ -356,7 +354,6 @@ static int run_life(struct run *r, const struct fl_kernel *k,
 		    struct stopwatch *watch, struct fl_events *events,
 		    struct fl_batch_result *result)
 {
-	const struct fl_events none = { 0 };
 	int err;
 
 	close_heap(r);
@@ -367,7 +364,7 @@ static int run_life(struct run *r, const struct fl_kernel *k,
 	err = err ? err : run_batch(r, k, 1, r->checksum, NULL, watch, result);
 	if (err)
 		return err;
-	add_events(events, r->heap, &none);
+	*events = *events_of(r->heap);
 	watch_start(watch);
 	close_bare(r);
 	watch_stop(watch);
@@ -387,7 +384,7 @@ static int run_timed(struct run *r, const struct fl_kernel *k,
 	before = *events_of(r->heap);
 	err = run_batch(r, k, nr_lifetimes, r->checksum, NULL, watch, result);
 	if (!err)
-		add_events(events, r->heap, &before);
+		add_events(events, *events_of(r->heap), before);
 	return err;
 }
 
@@ -456,21 +453,9 @@ static int timed(struct run *r)
 		total += watch.ticks;
 		allocs += result.nr_allocs;
 		events += result.nr_events;
-		sum.nr_hits += of_batch.nr_hits;
-		sum.nr_refills += of_batch.nr_refills;
-		sum.nr_given_pages += of_batch.nr_given_pages;
-		sum.nr_give_calls += of_batch.nr_give_calls;
-		sum.nr_give_failures += of_batch.nr_give_failures;
+		add_events(&sum, of_batch, (struct fl_events){ 0 });
 	}
 	fl_counters_close(counters);
-	/* For the census: what a further lifetime leaves. */
-	if (!err && r->cell->fresh == FL_FRESH_HEAP) {
-		struct stopwatch none = { .counters = NULL };
-
-		err = make_fresh(r);
-		err = err ? err : run_batch(r, k, 1, r->checksum, NULL, &none,
-					    &result);
-	}
 	if (err)
 		return err;
 
@@ -494,6 +479,23 @@ static int timed(struct run *r)
 	set(r, FL_METRIC_give_calls, (double)sum.nr_give_calls);
 	set(r, FL_METRIC_give_failures, (double)sum.nr_give_failures);
 	return 0;
+}
+
+/*
+ * A census finds what the newest lifetime left.  Timed ones in heaps of their own leave
+ * nothing; one more, unless the latencies had theirs.
+ */
+static int leave_heap(struct run *r)
+{
+	struct stopwatch none = { .counters = NULL };
+	struct fl_batch_result result;
+	int err;
+
+	if (r->heap)
+		return 0;
+	err = make_fresh(r);
+	return err ? err : run_batch(r, find_kernel(r, r->s, FL_TIMED), 1,
+				     r->checksum, NULL, &none, &result);
 }
 
 /* The loop without allocation, as the module compiled it. */
@@ -769,6 +771,7 @@ static void run(struct run *r)
 		err = err ? err : open_heap(r);
 		err = err ? err : timed(r);
 		err = err ? err : latency(r);
+		err = err ? err : leave_heap(r);
 		if (!err) {
 			measure_floor(r);
 			fl_sample_slow(r->out, r->cell->latency_events);

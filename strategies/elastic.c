@@ -318,7 +318,7 @@ static void strategy_region_reset(struct fl_region *pub)
 	bury(heap, region->first);
 	fl_blocks_death(b);
 	if (b->retain)
-		fl_retain_use(b->retain, fl_blocks_item(b, region->first), 0);
+		fl_retain_use(b->retain, fl_blocks_item(b, region->first));
 	region->step_bytes = heap->step_bytes;
 	pub->error = 0;
 	pub->cursor.bump = close_extension(heap, region->first) ?

@@ -173,7 +173,7 @@ static struct fl_block *split_larger(struct fl_blocks *b, unsigned order)
 static bool retake(struct fl_blocks *b, struct fl_block *block, bool again)
 {
 	if (b->retain_spans)
-		return !fl_retain_use(b->retain, fl_blocks_item(b, block), 0);
+		return !fl_retain_use(b->retain, fl_blocks_item(b, block));
 	if (fl_retain_whole_use(b->retain, block->base, block->bytes,
 				again && !block->cold, block->closed))
 		return false;

@@ -186,20 +186,30 @@ int fl_census_anonymous(const struct fl_census *census, const char *base,
 	return err;
 }
 
+/* A file of /proc that is read at once, as text.  0 or -errno. */
+static int read_small(const char *path, char *text, size_t bytes)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, bytes - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	text[n] = '\0';
+	return 0;
+}
+
 int fl_census_private(uint64_t *pages)
 {
 	uint64_t size, resident, shared;
 	char line[128];
-	ssize_t n;
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	int err = read_small("/proc/self/statm", line, sizeof(line));
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	if (n <= 0)
-		return -EIO;
-	line[n] = '\0';
+	if (err)
+		return err;
 	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64, &size, &resident,
 		   &shared) != 3)
 		return -EIO;
@@ -225,16 +235,10 @@ int fl_census_tables(uint64_t *bytes)
 	static const char name[] = "\nVmPTE";
 	char text[4096];
 	const char *at;
-	ssize_t n;
-	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	int err = read_small("/proc/self/status", text, sizeof(text));
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return -EIO;
-	text[n] = '\0';
+	if (err)
+		return err;
 	at = strstr(text, name);
 	return at && kilobytes(at + 1, name + 1, bytes) ? 0 : -EIO;
 }

@@ -112,7 +112,7 @@ static void use_again(struct fl_demand_region *region)
 {
 	struct fl_blocks *b = &region->heap->blocks;
 	const int err = fl_retain_use(b->retain,
-				      fl_blocks_item(b, region->span), 0);
+				      fl_blocks_item(b, region->span));
 
 	if (err) {
 		region->pub.cursor.bump = exhausted(region);

@@ -151,7 +151,6 @@ int fl_retain_open(const struct fl_retain_config *config, size_t nr_items,
 	r->bound_bytes = config->when == FL_RETAIN_DEATH ? 0 :
 			 config->when == FL_RETAIN_BUDGET ? config->keep_bytes :
 							    UINT64_MAX;
-	r->page_bytes = fl_page_bytes();
 	r->pid = getpid();
 	r->events = events;
 	r->bytes = bytes;
@@ -258,7 +257,7 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 {
 	const bool age = r->config.when == FL_RETAIN_AGE;
 
-	used = (used + r->page_bytes - 1) & ~(r->page_bytes - 1);
+	used = fl_page_round(used);
 	leave_dead(r, item);
 	if (r->config.when == FL_RETAIN_WARM)
 		note_level(r, item, used);
@@ -278,8 +277,7 @@ void fl_retain_dead(struct fl_retain *r, struct fl_retain_item *item, char *top,
 		decide_at(r, now(r) + r->config.deaths + 1);
 }
 
-int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
-		  uint64_t expect)
+int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item)
 {
 	if (item->closed) {
 		int err = open_again(r->config.with, item->top - item->closed,
@@ -290,7 +288,7 @@ int fl_retain_use(struct fl_retain *r, struct fl_retain_item *item,
 		item->closed = 0;
 	}
 	if (r->config.when == FL_RETAIN_WARM) {
-		item->by.warm.out = expect ? expect : item->by.warm.used;
+		item->by.warm.out = item->by.warm.used;
 		move_level(r, -(int64_t)item->by.warm.out);
 	}
 	leave_dead(r, item);

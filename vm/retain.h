@@ -176,7 +176,6 @@ struct fl_retain {
 	struct fl_giver giver;
 	pid_t pid;			/* the giver's process */
 	volatile struct fl_events *events;
-	uint64_t page_bytes;
 	struct fl_retain_link ring;	/* newer: the oldest; older: the newest */
 	uint64_t warm_bytes;		/* of dead items */
 	uint64_t bound_bytes;		/* with more there is something to decide */
@@ -216,13 +215,12 @@ void fl_retain_close(struct fl_retain *retain);
 
 /*
  * fl_retain_dead: @item died, with @used bytes below @top written to.
- * fl_retain_use: It is used again, probably @expect bytes of it; 0: as many as
- * last time.  Opens it if need be.  Returns 0 or -errno: then it stays dead.
+ * fl_retain_use: It is used again, probably as much of it as last time.  Opens it if
+ * need be.  Returns 0 or -errno: then it stays dead.
  */
 void fl_retain_dead(struct fl_retain *retain, struct fl_retain_item *item,
 		    char *top, uint64_t used);
-int fl_retain_use(struct fl_retain *retain, struct fl_retain_item *item,
-		  uint64_t expect);
+int fl_retain_use(struct fl_retain *retain, struct fl_retain_item *item);
 
 /*
  * The same where the owner keeps the order of what is whole (oldest, chill).

@@ -239,7 +239,7 @@ void fl_spans_region_reset(struct fl_region *pub)
 	if (b->retain) {
 		die(region);
 		/* Spans allow no advice that would need opening: it works. */
-		fl_retain_use(b->retain, fl_blocks_item(b, region->span), 0);
+		fl_retain_use(b->retain, fl_blocks_item(b, region->span));
 	}
 	rearm(pub);
 }

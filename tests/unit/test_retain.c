@@ -77,7 +77,7 @@ static void dies(struct scene *s, unsigned i, uint64_t nr_pages)
 
 static void used(struct scene *s, unsigned i)
 {
-	assert_int_equal(fl_retain_use(s->retain, &s->retain->items[i], 0), 0);
+	assert_int_equal(fl_retain_use(s->retain, &s->retain->items[i]), 0);
 }
 
 /* A lifetime of an item: used, dead, and its region's death. */
